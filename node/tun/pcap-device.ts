@@ -1,0 +1,95 @@
+/**
+ * A device that records what passes through another one, both ways, as a capture. Checksums that were left to
+ * the kernel are completed in the recording only; super-packets are recorded whole. What `send` offers is
+ * recorded, whether or not the device then takes it.
+ */
+import type { Device } from './device.ts'
+import { completeChecksum } from './offload.ts'
+import { MAX_PACKET_OCTETS, type PacketBatch, VNET_HEADER_OCTETS } from './packet-batch.ts'
+import { pcapHead, pcapPacket } from './pcap.ts'
+
+/** A capture that nobody stops must not fill the disk. */
+const DEFAULT_CAPTURE_OCTETS = 256 * 1024 * 1024
+
+export type PacketDirection = 'in' | 'out'
+
+export interface CaptureOptions {
+  /** Takes the next octets of the capture; they may be kept. */
+  readonly write: (octets: Uint8Array) => void
+  /** Milliseconds since 1970, with fraction. */
+  readonly clock?: () => number
+  /** Octets recorded of a packet at most; default is all. */
+  readonly snapOctets?: number
+  /** Octets of the whole capture, after which packets are only counted; default 256 MiB. */
+  readonly captureOctets?: number
+  /** A remark that stands beside the packet (its IP header is at `VNET_HEADER_OCTETS`); empty for none. */
+  readonly comment?: (direction: PacketDirection, packet: Uint8Array) => string
+}
+
+export class PcapDevice implements Device {
+  onReceive: (batch: PacketBatch) => void = ignore
+  onError: (error: Error) => void = ignore
+  /** Packets that are in the capture. */
+  recorded = 0
+  /** Packets that came after the capture was full. */
+  unrecorded = 0
+  readonly #inner: Device
+  readonly #write: (octets: Uint8Array) => void
+  readonly #clock: () => number
+  readonly #snapOctets: number
+  readonly #comment: (direction: PacketDirection, packet: Uint8Array) => string
+  #octetsLeft: number
+
+  constructor(inner: Device, options: CaptureOptions) {
+    this.#inner = inner
+    this.#write = options.write
+    this.#clock = options.clock ?? (() => performance.timeOrigin + performance.now())
+    this.#snapOctets = options.snapOctets ?? MAX_PACKET_OCTETS
+    this.#octetsLeft = options.captureOctets ?? DEFAULT_CAPTURE_OCTETS
+    this.#comment = options.comment ?? (() => '')
+    inner.onReceive = batch => {
+      this.#record('in', batch)
+      this.onReceive(batch)
+    }
+    inner.onError = error => this.onError(error)
+    this.#write(pcapHead([inner.name]))
+  }
+
+  get name(): string {
+    return this.#inner.name
+  }
+
+  send(batch: PacketBatch): number {
+    this.#record('out', batch)
+    return this.#inner.send(batch)
+  }
+
+  close(): void {
+    this.#inner.close()
+  }
+
+  #record(direction: PacketDirection, batch: PacketBatch): void {
+    const timeMs = this.#clock()
+    for (let index = 0; index < batch.count; index++) {
+      if (this.#octetsLeft <= 0) this.unrecorded++
+      else this.#recordPacket(direction, timeMs, batch.copyOf(index))
+    }
+  }
+
+  #recordPacket(direction: PacketDirection, timeMs: number, packet: Uint8Array): void {
+    completeChecksum(packet)
+    const captured = pcapPacket({
+      timeMs,
+      interfaceIndex: 0,
+      direction,
+      octets: packet.subarray(VNET_HEADER_OCTETS, VNET_HEADER_OCTETS + this.#snapOctets),
+      originalOctets: Math.max(0, packet.length - VNET_HEADER_OCTETS),
+      comment: this.#comment(direction, packet),
+    })
+    this.#octetsLeft -= captured.length
+    this.recorded++
+    this.#write(captured)
+  }
+}
+
+function ignore(): void {}
