@@ -1,0 +1,187 @@
+/**
+ * The admin API, version 1: what is asked and what is answered, for the server, the command line and the
+ * dashboard alike. JSON over HTTP; a field may be added within a version, none changes its meaning.
+ *
+ *   GET  /api/v1/status                                        StatusReport
+ *   GET  /api/v1/connections?limit&offset&filter&sort          ConnectionsPage
+ *   POST /api/v1/shift  { connection: number | 'all', to }     ShiftReport
+ *   GET  /api/v1/healthz, /api/v1/readyz                       { status }
+ *
+ * Errors are `{ code, message }` with the status of errors.ts.
+ */
+
+export const API_PATH = '/api/v1'
+export const DEFAULT_PAGE = 100
+export const MAX_PAGE = 1000
+export const MAX_FILTER_CHARACTERS = 256
+/** Results listed in one ShiftReport; the counts are always of all. */
+export const MAX_SHIFT_RESULTS = 1000
+/** Links listed for one owner. */
+export const MAX_REPORTED_LINKS = 1024
+
+export interface StatusReport {
+  readonly cluster: string
+  readonly mode: 'shift' | 'clone'
+  readonly steering: 'nft' | 'relay'
+  /** IPv4 and IPv6. */
+  readonly vips: readonly string[]
+  /** The TCP port served at the VIPs. */
+  readonly port: number
+  /** Of the dispatcher that answers. */
+  readonly uptimeMs: number
+  /** Dispatchers and nodes, by id. */
+  readonly owners: readonly OwnerReport[]
+  /** The sum over all owners that are up. */
+  readonly counters: CounterReport
+}
+
+export type OwnerState = 'up' | 'draining' | 'down'
+
+export interface OwnerReport {
+  readonly id: number
+  readonly name: string
+  readonly role: 'dispatcher' | 'node'
+  /** On the owner's own machine; null while it is down. */
+  readonly pid: number | null
+  readonly state: OwnerState
+  readonly address: string | null
+  readonly address6: string | null
+  readonly connections: number
+  readonly cacheOctets: number
+  readonly cacheObjects: number
+  readonly links: readonly LinkReport[]
+  readonly counters: CounterReport
+}
+
+/** A control link as seen by the owner that reports it. */
+export interface LinkReport {
+  /** Owner id of the peer. */
+  readonly peer: number
+  readonly up: boolean
+  /** Of the last ping; null until one was answered. */
+  readonly roundTripMs: number | null
+  readonly queuedOctets: number
+}
+
+/** Every field only grows while its owner runs, but for `tombstones`, which is how many there are now. */
+export interface CounterReport {
+  /** Connections accepted by a handshake. */
+  readonly accepted: number
+  readonly requests: number
+  /** Dormant clones made here. */
+  readonly cloned: number
+  /** Connections taken over from another owner. */
+  readonly adopted: number
+  /** Connections given away for good. */
+  readonly shifted: number
+  /** Shifts that did not happen, by reason. */
+  readonly aborted: Readonly<Record<string, number>>
+  /** Packets of clients that went through this owner to another one. */
+  readonly relayedPackets: number
+  readonly tombstones: number
+  readonly resetsSent: number
+}
+
+export interface ConnectionReport {
+  readonly id: number
+  /** host:port, an IPv6 host in brackets. */
+  readonly client: string
+  /** Owner id. */
+  readonly owner: number
+  readonly ownerName: string
+  /** RFC 9293 §3.3.2. */
+  readonly state: string
+  /** Null before the first measurement. */
+  readonly srttMs: number | null
+  readonly octetsSent: number
+  readonly shifts: number
+  /** The request line last read; empty before the first. What a client sent: not safe to print as it is. */
+  readonly request: string
+  /** When it was accepted, in ms since 1970; null where that is not known. */
+  readonly since: number | null
+}
+
+export interface ConnectionsPage {
+  /** That the filter lets through. */
+  readonly total: number
+  readonly offset: number
+  readonly limit: number
+  readonly connections: readonly ConnectionReport[]
+}
+
+export interface ShiftReport {
+  /** Owner id of the target. */
+  readonly to: number
+  readonly toName: string
+  /** Connections that were to move: not those that the target has already. */
+  readonly requested: number
+  readonly shifted: number
+  /** Connections that stayed where they were, by code. */
+  readonly failed: Readonly<Record<string, number>>
+  /** From the request to the last result. */
+  readonly totalMs: number
+  /** The first MAX_SHIFT_RESULTS. */
+  readonly results: readonly ShiftResult[]
+}
+
+export interface ShiftResult {
+  readonly connection: number
+  readonly from: number
+  /** Null when it was shifted. */
+  readonly code: string | null
+  /** Of this hand-over. */
+  readonly ms: number
+}
+
+export interface ErrorReport {
+  readonly code: string
+  readonly message: string
+}
+
+export const SORTS = ['id', 'client', 'owner', 'state', 'srttMs', 'octetsSent', 'shifts', 'since'] as const
+export type ConnectionSort = (typeof SORTS)[number]
+
+export interface ConnectionsQuery {
+  /** 1 to MAX_PAGE. */
+  readonly limit: number
+  readonly offset: number
+  /** A part of the client, the request, the state or the owner's name, in any case; empty for all. */
+  readonly filter: string
+  readonly sort: ConnectionSort
+  readonly descending: boolean
+}
+
+export interface ShiftRequest {
+  readonly connection: number | 'all'
+  /** The target's id in digits, or its name. */
+  readonly to: string
+}
+
+/** The sum of the counters of several owners. */
+export function sumCounters(all: Iterable<CounterReport>): CounterReport {
+  const sum = {
+    accepted: 0,
+    requests: 0,
+    cloned: 0,
+    adopted: 0,
+    shifted: 0,
+    aborted: {} as Record<string, number>,
+    relayedPackets: 0,
+    tombstones: 0,
+    resetsSent: 0,
+  }
+  for (const counters of all) {
+    sum.accepted += counters.accepted
+    sum.requests += counters.requests
+    sum.cloned += counters.cloned
+    sum.adopted += counters.adopted
+    sum.shifted += counters.shifted
+    sum.relayedPackets += counters.relayedPackets
+    sum.tombstones += counters.tombstones
+    sum.resetsSent += counters.resetsSent
+    for (const [reason, count] of Object.entries(counters.aborted)) {
+      sum.aborted[reason] = (sum.aborted[reason] ?? 0) + count
+    }
+  }
+  return sum
+}

@@ -1,0 +1,251 @@
+/**
+ * The admin API as an HTTP server: routes, checks what is asked, and turns errors into answers. What the
+ * cluster is and does it asks of an AdminBackend; it knows nothing of it.
+ */
+import assert from 'node:assert/strict'
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { z } from 'zod'
+import {
+  API_PATH,
+  type ConnectionsPage,
+  type ConnectionsQuery,
+  type ShiftReport,
+  type ShiftRequest,
+  type StatusReport,
+} from './api.ts'
+import { AdminError, statusOf } from './errors.ts'
+import { connectionsQuery, shiftRequest } from './validation.ts'
+
+const MAX_BODY_OCTETS = 16_384
+const MAX_ADMIN_CONNECTIONS = 256
+/** Requests that the backend works at; more are told to come again. */
+const MAX_OPEN_REQUESTS = 64
+const REQUEST_TIMEOUT_MS = 10_000
+export const DEFAULT_STATUS_TIMEOUT_MS = 10_000
+/** Shifting every connection of a cluster takes as long as the slowest hand-over. */
+export const DEFAULT_SHIFT_TIMEOUT_MS = 60_000
+
+/** What the server asks of the cluster. A rejection with an AdminError is answered as such, any other is INTERNAL. */
+export interface AdminBackend {
+  status(): Promise<StatusReport>
+  connections(query: ConnectionsQuery): Promise<ConnectionsPage>
+  /**
+   * Rejects, with nothing changed, with UNKNOWN_OWNER, UNKNOWN_CONNECTION, OWNER_DOWN, OWNER_DRAINING or
+   * OWNER_FULL; a single connection that stays where it is may also be SHIFT_REFUSED.
+   */
+  shift(request: ShiftRequest): Promise<ShiftReport>
+}
+
+export interface AdminServerOptions {
+  readonly statusTimeoutMs?: number
+  readonly shiftTimeoutMs?: number
+  /** Told of every fault that is answered with INTERNAL. */
+  readonly onFault?: (error: unknown) => void
+}
+
+/** A listening socket that was inherited, or where to listen; port 0 takes a free one. */
+export type AdminEndpoint = { readonly fd: number } | { readonly host: string; readonly port: number }
+
+export interface AdminServer {
+  /** Resolves to host:port; rejects with the system's error. */
+  listen(where: AdminEndpoint): Promise<string>
+  /** Cuts what is open. Idempotent. */
+  close(): Promise<void>
+}
+
+interface Route {
+  readonly method: 'GET' | 'POST'
+  readonly timeoutMs: number
+  readonly run: (input: Input) => Promise<Answer>
+}
+
+interface Input {
+  readonly query: URLSearchParams
+  /** Parsed JSON; undefined for a GET. */
+  readonly body: unknown
+}
+
+interface Answer {
+  readonly status: number
+  /** JSON. */
+  readonly body: string
+}
+
+export function createAdminServer(backend: AdminBackend, options: AdminServerOptions = {}): AdminServer {
+  const routes = routesOf(backend, options)
+  let open = 0
+  const server = createServer({ requestTimeout: REQUEST_TIMEOUT_MS, headersTimeout: REQUEST_TIMEOUT_MS })
+  server.maxConnections = MAX_ADMIN_CONNECTIONS
+  server.on('request', async (request, response) => {
+    let answer: Answer
+    try {
+      if (++open > MAX_OPEN_REQUESTS) throw new AdminError('BUSY', 'too many requests at once')
+      answer = await answerTo(routes, request, response)
+    } catch (error) {
+      if (!(error instanceof AdminError)) options.onFault?.(error)
+      answer = answerOf(error)
+    } finally {
+      open--
+    }
+    send(request, response, answer)
+  })
+  return { listen: where => listen(server, where), close: () => close(server) }
+}
+
+function routesOf(backend: AdminBackend, options: AdminServerOptions): ReadonlyMap<string, Route> {
+  const statusTimeoutMs = options.statusTimeoutMs ?? DEFAULT_STATUS_TIMEOUT_MS
+  const shiftTimeoutMs = options.shiftTimeoutMs ?? DEFAULT_SHIFT_TIMEOUT_MS
+  const get = (run: Route['run']): Route => ({ method: 'GET', timeoutMs: statusTimeoutMs, run })
+  const ok = async (body: Promise<unknown> | unknown) => ({ status: 200, body: JSON.stringify(await body) })
+  return new Map<string, Route>([
+    [`${API_PATH}/status`, get(() => ok(backend.status()))],
+    [
+      `${API_PATH}/connections`,
+      get(async ({ query }) => ok(backend.connections(parse(connectionsQuery, single(query))))),
+    ],
+    [
+      `${API_PATH}/shift`,
+      {
+        method: 'POST',
+        timeoutMs: shiftTimeoutMs,
+        run: async ({ body }) => ok(backend.shift(parse(shiftRequest, body))),
+      },
+    ],
+    [`${API_PATH}/healthz`, get(() => ok({ status: 'ok' }))],
+    [`${API_PATH}/readyz`, get(() => ok(ready(backend)))],
+  ])
+}
+
+/** Ready means that somebody would serve a request. */
+async function ready(backend: AdminBackend): Promise<{ status: string }> {
+  const { owners } = await backend.status()
+  if (!owners.some(owner => owner.role === 'node' && owner.state === 'up')) {
+    throw new AdminError('NOT_READY', 'no node is up')
+  }
+  return { status: 'ready' }
+}
+
+async function answerTo(
+  routes: ReadonlyMap<string, Route>,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<Answer> {
+  const [path = '', search = ''] = split(request.url ?? '', '?')
+  const route = routes.get(path)
+  if (route === undefined) throw new AdminError('NOT_FOUND', 'there is nothing at this path')
+  const method = request.method === 'HEAD' ? 'GET' : request.method
+  if (method !== route.method) {
+    response.setHeader('Allow', route.method === 'GET' ? 'GET, HEAD' : route.method)
+    throw new AdminError('METHOD_NOT_ALLOWED', `only ${route.method} is allowed here`)
+  }
+  const body = method === 'POST' ? await readBody(request) : undefined
+  return withTimeout(route.run({ query: new URLSearchParams(search), body }), route.timeoutMs)
+}
+
+/**
+ * The body of an act. A page of another site can make a browser post here, but not as JSON without asking
+ * first, which nobody answers; and a browser always names the origin of a post.
+ */
+async function readBody(request: IncomingMessage): Promise<unknown> {
+  const { origin, host } = request.headers
+  if (origin !== undefined && origin !== `http://${host}`) {
+    throw new AdminError('FORBIDDEN_ORIGIN', 'acts are not taken from other origins')
+  }
+  if (!/^application\/json\s*(;|$)/i.test(request.headers['content-type'] ?? '')) {
+    throw new AdminError('UNSUPPORTED_MEDIA_TYPE', 'the body must be application/json')
+  }
+  try {
+    return JSON.parse(await readText(request))
+  } catch (cause) {
+    if (cause instanceof AdminError) throw cause
+    throw new AdminError('INVALID_REQUEST', 'the body is not JSON', cause)
+  }
+}
+
+async function readText(request: IncomingMessage): Promise<string> {
+  const chunks: Buffer[] = []
+  let octets = 0
+  for await (const chunk of request) {
+    octets += chunk.length
+    if (octets > MAX_BODY_OCTETS) {
+      throw new AdminError('BODY_TOO_LARGE', `the body is larger than ${MAX_BODY_OCTETS} octets`)
+    }
+    chunks.push(chunk)
+  }
+  return Buffer.concat(chunks).toString()
+}
+
+function parse<T>(schema: z.ZodType<T, unknown>, input: unknown): T {
+  const result = schema.safeParse(input)
+  if (result.success) return result.data
+  const [issue] = result.error.issues
+  const where = issue?.path.join('.') ?? ''
+  throw new AdminError('INVALID_REQUEST', `${where === '' ? '' : `${where}: `}${issue?.message ?? 'invalid'}`)
+}
+
+function single(query: URLSearchParams): Record<string, string> {
+  const fields: Record<string, string> = Object.create(null)
+  for (const [name, value] of query) {
+    if (Object.hasOwn(fields, name)) throw new AdminError('INVALID_REQUEST', `${name} is given twice`)
+    fields[name] = value
+  }
+  return fields
+}
+
+async function withTimeout<T>(work: Promise<T>, limitMs: number): Promise<T> {
+  let timer: NodeJS.Timeout | undefined
+  const timeout = new Promise<never>((_, reject) => {
+    timer = setTimeout(
+      () => reject(new AdminError('TIMEOUT', `the cluster did not answer in ${limitMs} ms`)),
+      limitMs,
+    )
+  })
+  try {
+    return await Promise.race([work, timeout])
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+function answerOf(error: unknown): Answer {
+  const known = error instanceof AdminError ? error : new AdminError('INTERNAL', 'internal error')
+  return { status: statusOf(known.code), body: JSON.stringify({ code: known.code, message: known.message }) }
+}
+
+function send(request: IncomingMessage, response: ServerResponse, { status, body }: Answer): void {
+  if (response.destroyed) return
+  response.writeHead(status, {
+    'Content-Type': 'application/json; charset=utf-8',
+    'Content-Length': Buffer.byteLength(body),
+    'Cache-Control': 'no-store',
+    'X-Content-Type-Options': 'nosniff',
+    // What is left of a body that was refused would be read as the next request.
+    ...(request.complete ? {} : { Connection: 'close' }),
+  })
+  response.end(request.method === 'HEAD' ? undefined : body)
+}
+
+function listen(server: Server, where: AdminEndpoint): Promise<string> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject)
+    server.listen(where, () => {
+      server.off('error', reject)
+      const address = server.address()
+      assert(typeof address === 'object' && address !== null)
+      const host = address.family === 'IPv6' ? `[${address.address}]` : address.address
+      resolve(`${host}:${address.port}`)
+    })
+  })
+}
+
+function close(server: Server): Promise<void> {
+  return new Promise(resolve => {
+    server.close(() => resolve())
+    server.closeAllConnections()
+  })
+}
+
+function split(text: string, separator: string): string[] {
+  const at = text.indexOf(separator)
+  return at < 0 ? [text] : [text.slice(0, at), text.slice(at + 1)]
+}

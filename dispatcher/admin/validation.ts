@@ -1,0 +1,55 @@
+/**
+ * The shapes of api.ts that come from outside, as zod schemas: what a client asks of the server, and what is
+ * read back of errors. Apart from api.ts, so that what only names the
+ * types does not load zod.
+ */
+import { z } from 'zod'
+import {
+  type ConnectionSort,
+  type ConnectionsQuery,
+  DEFAULT_PAGE,
+  type ErrorReport,
+  MAX_FILTER_CHARACTERS,
+  MAX_PAGE,
+  type ShiftRequest,
+  SORTS,
+} from './api.ts'
+
+const natural = z
+  .string()
+  .regex(/^\d{1,15}$/, 'must be a number')
+  .transform(Number)
+
+/** From the query string; `sort` with a minus before it descends. */
+export const connectionsQuery: z.ZodType<ConnectionsQuery, unknown> = z
+  .strictObject({
+    limit: natural.pipe(z.number().min(1).max(MAX_PAGE)).default(DEFAULT_PAGE),
+    offset: natural.default(0),
+    filter: z.string().max(MAX_FILTER_CHARACTERS).default(''),
+    sort: z
+      .string()
+      .regex(/^-?[A-Za-z]+$/)
+      .refine(
+        text => SORTS.some(sort => sort === text.replace('-', '')),
+        `must be one of ${SORTS.join(', ')}`,
+      )
+      .default('id'),
+  })
+  .transform(({ sort, ...rest }) => ({
+    ...rest,
+    sort: sort.replace('-', '') as ConnectionSort,
+    descending: sort.startsWith('-'),
+  }))
+
+const NO_OWNER = "must be an owner's id or name"
+
+export const shiftRequest: z.ZodType<ShiftRequest, unknown> = z.strictObject({
+  connection: z.union([z.int().nonnegative(), z.literal('all')], {
+    error: 'must be a connection id or "all"',
+  }),
+  to: z.union([z.int().nonnegative().transform(String), z.string().regex(/^.{1,64}$/, NO_OWNER)], {
+    error: NO_OWNER,
+  }),
+})
+
+export const errorReport: z.ZodType<ErrorReport> = z.object({ code: z.string(), message: z.string() })

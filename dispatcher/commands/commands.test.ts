@@ -1,0 +1,264 @@
+/** The three commands against a real admin server, as a user at the terminal meets them. */
+import { Command, CommanderError } from 'commander'
+import type {
+  ConnectionReport,
+  ConnectionsQuery,
+  OwnerReport,
+  ShiftReport,
+  ShiftRequest,
+  StatusReport,
+} from '../admin/api.ts'
+import { sumCounters } from '../admin/api.ts'
+import { selectConnections } from '../admin/connection-query.ts'
+import { AdminError } from '../admin/errors.ts'
+import { type AdminBackend, createAdminServer } from '../admin/server.ts'
+import { registerConnections } from './connections.ts'
+import { registerShift } from './shift.ts'
+import { registerStatus } from './status.ts'
+
+const none = sumCounters([])
+const owners: OwnerReport[] = [
+  {
+    id: 0,
+    name: 'dispatcher',
+    role: 'dispatcher',
+    pid: 100,
+    state: 'up',
+    address: '10.77.1.1',
+    address6: 'fd77:1::1',
+    connections: 0,
+    cacheOctets: 0,
+    cacheObjects: 0,
+    links: [
+      { peer: 1, up: true, roundTripMs: 0.1, queuedOctets: 0 },
+      { peer: 2, up: false, roundTripMs: null, queuedOctets: 0 },
+    ],
+    counters: { ...none, accepted: 12, relayedPackets: 40 },
+  },
+  {
+    id: 1,
+    name: 'node1',
+    role: 'node',
+    pid: 101,
+    state: 'up',
+    address: '10.77.1.2',
+    address6: null,
+    connections: 2,
+    cacheOctets: 1536,
+    cacheObjects: 3,
+    links: [],
+    counters: { ...none, adopted: 8, shifted: 2, aborted: { NO_OBJECT: 3, TIMEOUT: 1 } },
+  },
+  {
+    id: 2,
+    name: 'node2',
+    role: 'node',
+    pid: null,
+    state: 'down',
+    address: '10.77.1.3',
+    address6: null,
+    connections: 0,
+    cacheOctets: 0,
+    cacheObjects: 0,
+    links: [],
+    counters: none,
+  },
+]
+const connections: ConnectionReport[] = [
+  {
+    id: 7,
+    client: '10.77.9.2:40001',
+    owner: 1,
+    ownerName: 'node1',
+    state: 'ESTABLISHED',
+    srttMs: 1.5,
+    octetsSent: 123_456,
+    shifts: 3,
+    request: 'GET /film.bin HTTP/1.1',
+    since: Date.now() - 7_205_000,
+  },
+  {
+    id: 8,
+    client: '[fd77::9]:40002',
+    owner: 1,
+    ownerName: 'node1',
+    state: 'CLOSE-WAIT',
+    srttMs: null,
+    octetsSent: 0,
+    shifts: 0,
+    request: 'GET /\u001b]0;owned\u0007',
+    since: null,
+  },
+]
+
+class Cluster implements AdminBackend {
+  requests: ShiftRequest[] = []
+  async status(): Promise<StatusReport> {
+    const counters = sumCounters(owners.map(owner => owner.counters))
+    return {
+      cluster: 'gyre',
+      mode: 'shift',
+      steering: 'nft',
+      vips: ['10.77.0.1', 'fd77::1'],
+      port: 80,
+      uptimeMs: 61_000,
+      owners,
+      counters,
+    }
+  }
+  async connections(query: ConnectionsQuery) {
+    return selectConnections(connections, query)
+  }
+  async shift(request: ShiftRequest): Promise<ShiftReport> {
+    this.requests.push(request)
+    if (request.to === 'node2') throw new AdminError('OWNER_DOWN', 'node2 is down')
+    const refused = request.to === 'node3'
+    const requested = request.connection === 'all' ? 2 : 1
+    return {
+      to: 1,
+      toName: request.to,
+      requested,
+      shifted: refused ? 0 : 1,
+      failed: refused ? { NO_OBJECT: requested } : requested === 2 ? { TIMEOUT: 1 } : {},
+      totalMs: 1.24,
+      results: [],
+    }
+  }
+}
+
+const cluster = new Cluster()
+const server = createAdminServer(cluster)
+let address: string
+beforeAll(async () => {
+  address = await server.listen({ host: '127.0.0.1', port: 0 })
+})
+afterAll(() => server.close())
+
+interface Result {
+  out: string
+  err: string
+  exitCode: number
+}
+
+async function gyre(...words: string[]): Promise<Result> {
+  const result: Result = { out: '', err: '', exitCode: 0 }
+  const program = new Command('gyre')
+  program.exitOverride().configureOutput({
+    writeOut: text => {
+      result.out += text
+    },
+    writeErr: text => {
+      result.err += text
+    },
+  })
+  for (const register of [registerStatus, registerConnections, registerShift]) register(program)
+  try {
+    await program.parseAsync(words, { from: 'user' })
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error
+    result.exitCode = error.exitCode
+  }
+  return result
+}
+
+it('status', async () => {
+  const { out, err, exitCode } = await gyre('status', '--admin', address)
+  expect([err, exitCode]).toEqual(['', 0])
+  expect(out).toBe(
+    [
+      'cluster gyre  mode shift  steering nft  vips 10.77.0.1 fd77::1  port 80  up 1 min 1 s',
+      '',
+      'ID  NAME        ROLE        PID  STATE  ADDRESS    ADDRESS6   CONNECTIONS    CACHE  OBJECTS  LINKS',
+      ' 0  dispatcher  dispatcher  100  up     10.77.1.1  fd77:1::1            0      0 B        0  1/2 up',
+      ' 1  node1       node        101  up     10.77.1.2  -                    2  1.5 KiB        3  0/0 up',
+      ' 2  node2       node          -  down   10.77.1.3  -                    0      0 B        0  0/0 up',
+      '',
+      'OWNER       ACCEPTED  REQUESTS  CLONED  ADOPTED  SHIFTED  ABORTED  RELAYED PACKETS  TOMBSTONES  RESETS SENT',
+      'dispatcher        12         0       0        0        0        0               40           0            0',
+      'node1              0         0       0        8        2        4                0           0            0',
+      'node2              0         0       0        0        0        0                0           0            0',
+      'total             12         0       0        8        2        4               40           0            0',
+      '',
+      'aborted: NO_OBJECT 3, TIMEOUT 1',
+      '',
+    ].join('\n'),
+  )
+})
+
+it('connections', async () => {
+  const { out } = await gyre('connections', '--admin', address)
+  expect(out).toBe(
+    [
+      'ID  CLIENT           OWNER  STATE          SRTT     SENT  SHIFTS        AGE  REQUEST',
+      ' 7  10.77.9.2:40001  node1  ESTABLISHED  1.5 ms  121 KiB       3  2 h 0 min  GET /film.bin HTTP/1.1',
+      ' 8  [fd77::9]:40002  node1  CLOSE-WAIT        -      0 B       0          -  GET /?]0;owned?',
+      '',
+    ].join('\n'),
+  )
+  const page = await gyre('connections', '--admin', address, '--limit', '1', '--sort', 'id', '--descending')
+  expect(page.out).toMatch(/\n 8 .*\n\n1 to 1 of 2\n$/)
+  const empty = await gyre('connections', '--admin', address, '--filter', 'nothing')
+  expect(empty.out).toBe('ID  CLIENT  OWNER  STATE  SRTT  SENT  SHIFTS  AGE  REQUEST\n')
+})
+
+it('shift', async () => {
+  expect(await gyre('shift', '7', '--to', 'node1', '--admin', address)).toEqual({
+    out: 'shifted 1 of 1 to node1 in 1.2 ms\n',
+    err: '',
+    exitCode: 0,
+  })
+  const all = await gyre('shift', '--all', '--to', '1', '--admin', address)
+  expect(all.out).toBe('shifted 1 of 2 to 1 in 1.2 ms, not shifted: TIMEOUT 1\n')
+  expect(cluster.requests).toEqual([
+    { connection: 7, to: 'node1' },
+    { connection: 'all', to: '1' },
+  ])
+})
+
+it.each([['status'], ['connections'], ['shift --all --to node1']])('%s --json', async words => {
+  const { out, err, exitCode } = await gyre(...words.split(' '), '--json', '--admin', address)
+  expect([err, exitCode, typeof JSON.parse(out)]).toEqual(['', 0, 'object'])
+})
+
+it.each([
+  ['status', 'error: cluster "gyre-absent" is not running'],
+  ['connections', 'error: cluster "gyre-absent" is not running'],
+  ['shift --all --to node1', 'error: cluster "gyre-absent" is not running'],
+])('%s without a cluster', async (words, line) => {
+  expect(await gyre(...words.split(' '), '--name', 'gyre-absent')).toEqual({
+    out: '',
+    err: `${line}\n`,
+    exitCode: 1,
+  })
+})
+
+it.each([
+  ['an owner that is down', 'shift 7 --to node2', 'error: node2 is down'],
+  ['nothing shifted', 'shift --all --to node3', 'error: nothing was shifted to node3: NO_OBJECT 2'],
+  ['neither a connection nor --all', 'shift --to node1', 'error: give either a connection or --all'],
+  ['both', 'shift 7 --all --to node1', 'error: give either a connection or --all'],
+  ['no number', 'shift seven --to node1', 'error: a connection is a number, as "gyre connections" shows it'],
+  ['no target', 'shift 7', "error: required option '--to <owner>' not specified"],
+  [
+    'a limit that the server refuses',
+    'connections --limit 5000',
+    'error: limit: Too big: expected number to be <=1000',
+  ],
+  [
+    'a limit that is no number',
+    'connections --limit x',
+    "error: option '--limit <count>' argument 'x' is invalid. It must be a number.",
+  ],
+])('%s', async (_, words, line) => {
+  expect(await gyre(...words.split(' '), '--admin', address)).toEqual({
+    out: '',
+    err: `${line}\n`,
+    exitCode: 1,
+  })
+})
+
+it('nobody at the address', async () => {
+  const { out, err, exitCode } = await gyre('status', '--admin', '127.0.0.1:1')
+  expect([out, exitCode]).toEqual(['', 1])
+  expect(err).toMatch(/^error: cannot reach 127\.0\.0\.1:1: [^\n]+\n$/)
+})

@@ -1,0 +1,92 @@
+/** `gyre status`: the owners of a cluster and what they have done. */
+import type { Command } from 'commander'
+import type { CounterReport, OwnerReport, StatusReport } from '../admin/api.ts'
+import { type AdminFlags, addAdminFlags, runAdminCommand } from './admin-command.ts'
+import { type Column, formatCounts, formatDuration, formatOctets, formatTable } from './table.ts'
+
+export function registerStatus(program: Command): void {
+  const command = program.command('status').description('show the owners of a cluster and its counters')
+  addAdminFlags(command).action(async (flags: AdminFlags) => {
+    await runAdminCommand(command, flags, client => client.status(), formatStatus)
+  })
+}
+
+export function formatStatus(status: StatusReport): string {
+  const head = [
+    `cluster ${status.cluster}`,
+    `mode ${status.mode}`,
+    `steering ${status.steering}`,
+    `vips ${status.vips.join(' ')}`,
+    `port ${status.port}`,
+    `up ${formatDuration(status.uptimeMs)}`,
+  ].join('  ')
+  const aborted = formatCounts(status.counters.aborted)
+  const reasons = aborted === '' ? '' : `\naborted: ${aborted}\n`
+  return `${head}\n\n${formatOwners(status.owners)}\n${formatCounters(status)}${reasons}`
+}
+
+const OWNER_COLUMNS: readonly Column[] = [
+  { title: 'ID', align: 'right' },
+  { title: 'NAME' },
+  { title: 'ROLE' },
+  { title: 'PID', align: 'right' },
+  { title: 'STATE' },
+  { title: 'ADDRESS' },
+  { title: 'ADDRESS6' },
+  { title: 'CONNECTIONS', align: 'right' },
+  { title: 'CACHE', align: 'right' },
+  { title: 'OBJECTS', align: 'right' },
+  { title: 'LINKS' },
+]
+
+function formatOwners(owners: readonly OwnerReport[]): string {
+  const rows = owners.map(owner => [
+    String(owner.id),
+    owner.name,
+    owner.role,
+    owner.pid === null ? '-' : String(owner.pid),
+    owner.state,
+    owner.address ?? '-',
+    owner.address6 ?? '-',
+    String(owner.connections),
+    formatOctets(owner.cacheOctets),
+    String(owner.cacheObjects),
+    `${owner.links.filter(link => link.up).length}/${owner.links.length} up`,
+  ])
+  return formatTable(OWNER_COLUMNS, rows)
+}
+
+const COUNTER_COLUMNS: readonly Column[] = [
+  { title: 'OWNER' },
+  ...[
+    'ACCEPTED',
+    'REQUESTS',
+    'CLONED',
+    'ADOPTED',
+    'SHIFTED',
+    'ABORTED',
+    'RELAYED PACKETS',
+    'TOMBSTONES',
+    'RESETS SENT',
+  ].map(title => ({ title, align: 'right' as const })),
+]
+
+function formatCounters({ owners, counters }: StatusReport): string {
+  const rows = owners.map(owner => [owner.name, ...countsOf(owner.counters)])
+  return formatTable(COUNTER_COLUMNS, [...rows, ['total', ...countsOf(counters)]])
+}
+
+function countsOf(counters: CounterReport): string[] {
+  const aborted = Object.values(counters.aborted).reduce((sum, count) => sum + count, 0)
+  return [
+    counters.accepted,
+    counters.requests,
+    counters.cloned,
+    counters.adopted,
+    counters.shifted,
+    aborted,
+    counters.relayedPackets,
+    counters.tombstones,
+    counters.resetsSent,
+  ].map(String)
+}

@@ -1,0 +1,184 @@
+/**
+ * The dialing side of control links: keeps one link to one address up, again and again with growing, jittered
+ * pauses, until it is closed. Each link is a new one: nothing queued on the last is sent on the next.
+ */
+import assert from 'node:assert/strict'
+import type { IncomingMessage } from 'node:http'
+import type { Socket } from 'node:net'
+import { performance } from 'node:perf_hooks'
+import { WebSocket } from 'ws'
+import { closeCodeOf, LinkError } from './errors.ts'
+import {
+  decodeHello,
+  decodeRefusal,
+  encodeHello,
+  HELLO_HEADER,
+  type Hello,
+  REFUSED_HEADER,
+  refusal,
+} from './hello.ts'
+import { Link, type LinkHandlers, type LinkLimits, WEBSOCKET_OPTIONS } from './link.ts'
+
+export const DEFAULT_MIN_DELAY_MS = 50
+export const DEFAULT_MAX_DELAY_MS = 2000
+export const DEFAULT_CONNECT_TIMEOUT_MS = 3000
+
+export interface DialerOptions extends LinkLimits {
+  /** host:port, an IPv6 host in brackets. */
+  readonly address: string
+  /** Who we are. Asked at each attempt, so that addresses and capabilities may change. */
+  readonly hello: () => Hello
+  readonly handlers: LinkHandlers
+  /** In [0, 1): spreads the attempts of many dialers. */
+  readonly random: () => number
+  /** The owner id that must answer; any if undefined. */
+  readonly expectedOwner?: number
+  /** The first pause after a failure; it doubles up to the maximum. */
+  readonly minDelayMs?: number
+  readonly maxDelayMs?: number
+  /** For TCP and the upgrade together. */
+  readonly connectTimeoutMs?: number
+  /** An attempt made no link; the next follows in `retryInMs`. */
+  readonly onFailure?: (error: LinkError, retryInMs: number) => void
+}
+
+export class Dialer {
+  private readonly options: DialerOptions
+  private readonly minDelayMs: number
+  private readonly maxDelayMs: number
+  private readonly connectTimeoutMs: number
+  private readonly linkHandlers: LinkHandlers
+  private current: Link | undefined
+  /** The attempt that is under way; events of any other are late and of no interest. */
+  private attempt: WebSocket | undefined
+  /** For the next attempt, or the end of this one. */
+  private timer: NodeJS.Timeout | undefined
+  private failures: number
+  private upSince: number
+  private closed: boolean
+
+  /** Starts to dial at once; nothing is called back before this returns. */
+  constructor(options: DialerOptions) {
+    this.options = options
+    this.minDelayMs = options.minDelayMs ?? DEFAULT_MIN_DELAY_MS
+    this.maxDelayMs = options.maxDelayMs ?? DEFAULT_MAX_DELAY_MS
+    this.connectTimeoutMs = options.connectTimeoutMs ?? DEFAULT_CONNECT_TIMEOUT_MS
+    assert(
+      this.minDelayMs > 0 && this.maxDelayMs >= this.minDelayMs,
+      'minDelayMs is positive, maxDelayMs no less',
+    )
+    this.linkHandlers = {
+      onUp: link => options.handlers.onUp(link),
+      onMessage: (link, message) => options.handlers.onMessage(link, message),
+      onDown: (link, reason) => this.lost(link, reason),
+    }
+    this.current = undefined
+    this.attempt = undefined
+    this.timer = undefined
+    this.failures = 0
+    this.upSince = 0
+    this.closed = false
+    this.connect()
+  }
+
+  /** The link, while it is up. */
+  get link(): Link | undefined {
+    return this.current
+  }
+
+  /** Closes the link and dials no more. Idempotent. */
+  close(): void {
+    this.closed = true
+    this.abandon()
+    this.current?.close()
+  }
+
+  private connect(): void {
+    const attempt = new WebSocket(`ws://${this.options.address}/`, {
+      ...WEBSOCKET_OPTIONS,
+      headers: { [HELLO_HEADER]: encodeHello(this.options.hello()) },
+      // The mask protects proxies from scripts in browsers (RFC 6455 §10.3); there are neither here. All zeros,
+      // which both sides skip, it costs nothing; random, it costs 4 times the throughput of large messages.
+      generateMask: zeroMask,
+    })
+    this.attempt = attempt
+    let transport: Socket | undefined
+    let peer: Hello | LinkError | undefined
+    attempt.on('upgrade', response => {
+      transport = response.socket
+      peer = this.check(response)
+    })
+    attempt.on('open', () => this.open(attempt, transport, peer))
+    attempt.on('unexpected-response', (request, response) => {
+      this.fail(attempt, decodeRefusal(response.headers[REFUSED_HEADER], response.statusCode ?? 0))
+      request.destroy()
+    })
+    attempt.on('error', error => {
+      this.fail(attempt, new LinkError('CONNECT_FAILED', `${this.options.address}: ${error.message}`, error))
+    })
+    this.timer = setTimeout(() => {
+      const message = `${this.options.address} did not answer in ${this.connectTimeoutMs} ms`
+      this.fail(attempt, new LinkError('CONNECT_TIMEOUT', message))
+    }, this.connectTimeoutMs)
+  }
+
+  private check(response: IncomingMessage): Hello | LinkError {
+    const peer = decodeHello(response.headers[HELLO_HEADER])
+    if (peer instanceof LinkError) return peer
+    const { expectedOwner } = this.options
+    if (expectedOwner !== undefined && peer.ownerId !== expectedOwner) {
+      const message = `${this.options.address} is owner ${peer.ownerId}, not ${expectedOwner}`
+      return new LinkError('OWNER_UNEXPECTED', message)
+    }
+    return refusal(this.options.hello(), peer) ?? peer
+  }
+
+  private open(attempt: WebSocket, transport: Socket | undefined, peer: Hello | LinkError | undefined): void {
+    if (attempt !== this.attempt) return
+    assert(transport !== undefined && peer !== undefined)
+    clearTimeout(this.timer)
+    this.attempt = undefined
+    if (peer instanceof LinkError) {
+      attempt.close(closeCodeOf(peer.code), peer.code)
+      this.retry(peer)
+      return
+    }
+    this.upSince = performance.now()
+    this.current = new Link(attempt, transport, peer, this.linkHandlers, this.options)
+    this.linkHandlers.onUp(this.current)
+  }
+
+  private fail(attempt: WebSocket, error: LinkError): void {
+    if (attempt !== this.attempt) return
+    this.abandon()
+    this.retry(error)
+  }
+
+  private lost(link: Link, reason: LinkError): void {
+    this.current = undefined
+    // A link that fell at once is a failure too, or two sides that disagree would meet without pause.
+    if (performance.now() - this.upSince >= this.maxDelayMs) this.failures = 0
+    this.options.handlers.onDown(link, reason)
+    if (!this.closed) this.retry(undefined)
+  }
+
+  private retry(error: LinkError | undefined): void {
+    const longest = Math.min(this.maxDelayMs, this.minDelayMs * 2 ** Math.min(this.failures, 30))
+    const delayMs = longest * (0.5 + this.options.random() / 2)
+    this.failures++
+    this.timer = setTimeout(() => this.connect(), delayMs)
+    if (error !== undefined) this.options.onFailure?.(error, delayMs)
+  }
+
+  /** Drops the attempt under way, or the wait for the next. */
+  private abandon(): void {
+    clearTimeout(this.timer)
+    const attempt = this.attempt
+    this.attempt = undefined
+    attempt?.terminate()
+  }
+}
+
+function zeroMask(mask: Buffer): void {
+  mask.fill(0)
+}

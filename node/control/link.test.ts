@@ -1,0 +1,319 @@
+import { randomInt } from 'node:crypto'
+import { connect, createServer, type Server, type Socket } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { WebSocket } from 'ws'
+import { MAX_MESSAGE_OCTETS } from './codec.ts'
+import { Dialer, type DialerOptions } from './dialer.ts'
+import type { LinkError } from './errors.ts'
+import { encodeHello, type Hello } from './hello.ts'
+import type { Link, LinkHandlers, LinkLimits } from './link.ts'
+import { Listener } from './listener.ts'
+
+const hello = (ownerId: number): Hello => ({
+  protocol: 1,
+  cluster: 'test',
+  ownerId,
+  role: 'node',
+  name: `node${ownerId}`,
+  incarnation: ownerId.toString(16).padStart(16, '0'),
+  addresses: ['127.0.0.1'],
+  capabilities: [],
+})
+
+/** One end: everything that was called back, in order. */
+class End implements LinkHandlers {
+  links: Link[] = []
+  messages: unknown[] = []
+  downs: LinkError[] = []
+  reply: ((link: Link, message: unknown) => void) | undefined
+  onUp(link: Link): void {
+    this.links.push(link)
+  }
+  onMessage(link: Link, message: unknown): void {
+    this.messages.push(message)
+    this.reply?.(link, message)
+  }
+  onDown(_link: Link, reason: LinkError): void {
+    this.downs.push(reason)
+  }
+  get link(): Link {
+    const link = this.links.at(-1)
+    if (link === undefined) throw new Error('no link yet')
+    return link
+  }
+}
+
+async function until(condition: () => boolean, limitMs = 5000): Promise<void> {
+  const start = performance.now()
+  while (!condition()) {
+    if (performance.now() - start > limitMs) throw new Error(`not within ${limitMs} ms: ${condition}`)
+    await sleep(2)
+  }
+}
+
+const cleanups: (() => unknown)[] = []
+afterEach(async () => {
+  for (const cleanup of cleanups.splice(0).reverse()) await cleanup()
+})
+
+async function listen(end: End, limits: LinkLimits = {}): Promise<number> {
+  const listener = new Listener({ hello: () => hello(1), handlers: end, ...limits })
+  cleanups.push(() => listener.close())
+  return (await listener.listen(0, '127.0.0.1')).port
+}
+
+function dial(end: End, port: number, options: Partial<DialerOptions> = {}): Dialer {
+  const dialer = new Dialer({
+    address: `127.0.0.1:${port}`,
+    hello: () => hello(2),
+    handlers: end,
+    random: () => 0.5,
+    minDelayMs: 10,
+    ...options,
+  })
+  cleanups.push(() => dialer.close())
+  return dialer
+}
+
+async function pair(serverLimits: LinkLimits = {}, clientLimits: LinkLimits = {}): Promise<[End, End]> {
+  const server = new End()
+  const client = new End()
+  dial(client, await listen(server, serverLimits), clientLimits)
+  await until(() => server.links.length === 1 && client.links.length === 1)
+  return [server, client]
+}
+
+/** A TCP relay in the path, which can be frozen: neither end hears the other, and no connection breaks. */
+async function freezer(port: number): Promise<{ port: number; freeze: () => void }> {
+  const sockets: Socket[] = []
+  const relay: Server = createServer(inside => {
+    const outside = connect(port, '127.0.0.1')
+    sockets.push(inside, outside)
+    for (const socket of [inside, outside]) socket.on('error', () => {})
+    inside.pipe(outside).pipe(inside)
+  })
+  await new Promise<void>(resolve => relay.listen(0, '127.0.0.1', resolve))
+  cleanups.push(() => {
+    for (const socket of sockets) socket.destroy()
+    relay.close()
+  })
+  const address = relay.address()
+  if (typeof address !== 'object' || address === null) throw new Error('no address')
+  return {
+    port: address.port,
+    freeze: () => {
+      for (const socket of sockets) socket.unpipe().pause()
+    },
+  }
+}
+
+/** A peer that says hello properly and then whatever the test wants. */
+async function stranger(port: number): Promise<WebSocket> {
+  const webSocket = new WebSocket(`ws://127.0.0.1:${port}`, {
+    headers: { 'gyre-hello': encodeHello(hello(7)) },
+  })
+  cleanups.push(() => webSocket.terminate())
+  await new Promise(resolve => webSocket.once('open', resolve))
+  return webSocket
+}
+
+describe('messages', () => {
+  it('arrive whole and in order, many in a frame, both ways', async () => {
+    const [server, client] = await pair()
+    server.reply = (link, message) => link.send(message)
+    const sent = Array.from({ length: 3000 }, (_, i) => ({
+      i,
+      octets: new Uint8Array(randomInt(i % 50 === 0 ? 90_000 : 200)).fill(i),
+    }))
+    for (let i = 0; i < sent.length; i += 100) {
+      for (const message of sent.slice(i, i + 100)) expect(client.link.send(message)).toBe(true)
+      await sleep(0)
+    }
+    await until(() => client.messages.length === sent.length)
+    for (const [i, message] of (client.messages as typeof sent).entries()) {
+      expect(message.i).toBe(i)
+      expect(Buffer.compare(message.octets, sent[i]?.octets ?? new Uint8Array())).toBe(0)
+    }
+    expect(server.link.counters).toMatchObject({ messagesReceived: 3000, messagesSent: 3000, refused: 0 })
+    expect(client.link.counters.framesSent).toBeLessThan(300)
+    expect(client.link.queuedOctets).toBe(0)
+  })
+
+  it('of several MiB pass', async () => {
+    const [server, client] = await pair()
+    const octets = new Uint8Array(MAX_MESSAGE_OCTETS - 100).map((_, i) => i * 7)
+    expect(client.link.send({ octets })).toBe(true)
+    expect(client.link.send('after')).toBe(true)
+    await until(() => server.messages.length === 2)
+    expect(Buffer.from(octets).equals((server.messages[0] as { octets: Uint8Array }).octets)).toBe(true)
+    expect(server.messages[1]).toBe('after')
+  })
+
+  it('above the limit are refused by send, and the link stays up', async () => {
+    const [server, client] = await pair()
+    expect(client.link.send(new Uint8Array(MAX_MESSAGE_OCTETS))).toBe(false)
+    expect(client.link.send('still here')).toBe(true)
+    await until(() => server.messages.length === 1)
+    expect(client.link.counters.refused).toBe(1)
+  })
+
+  it('are not joined across close: what was queued before is written, nothing after', async () => {
+    const [server, client] = await pair()
+    const { link } = client
+    link.send('last words')
+    link.close()
+    expect(link.send('too late')).toBe(false)
+    await until(() => server.downs.length === 1)
+    expect(server.messages).toEqual(['last words'])
+  })
+
+  it('behind a close in the same frame are not delivered', async () => {
+    const [server, client] = await pair()
+    server.reply = link => link.close()
+    for (let i = 0; i < 10; i++) client.link.send(i)
+    await until(() => client.downs.length === 1)
+    expect(server.messages).toEqual([0])
+  })
+
+  it('can be written before the turn ends', async () => {
+    const [server, client] = await pair()
+    client.link.send('now')
+    client.link.flush()
+    expect(client.link.counters.framesSent).toBe(1)
+    await until(() => server.messages.length === 1)
+  })
+})
+
+describe('the queue', () => {
+  it('is bounded in octets; droppable messages stop long before', async () => {
+    const server = new End()
+    const client = new End()
+    const path = await freezer(await listen(server))
+    dial(client, path.port)
+    await until(() => client.links.length === 1 && server.links.length === 1)
+    path.freeze()
+    const { link } = client
+    const packet = { packet: new Uint8Array(65_536) }
+    let droppable = 0
+    // The kernel's socket buffers take some before anything queues.
+    for (let i = 0; i < 1000 && link.sendDroppable(packet); i++) {
+      droppable++
+      await sleep(0)
+    }
+    expect(droppable * 65_536).toBeLessThan(32 * 1024 * 1024)
+    expect(link.counters.dropped).toBe(1)
+    expect(link.queuedOctets).toBeGreaterThan(2 * 1024 * 1024)
+    let sent = 0
+    while (link.send(packet)) sent++
+    expect(sent).toBeGreaterThan(400)
+    expect(link.queuedOctets).toBeLessThanOrEqual(32 * 1024 * 1024)
+    expect(link.counters.refused).toBe(1)
+    expect(link.isUp).toBe(true)
+  })
+
+  it('is bounded in messages, and takes more once the peer has read', async () => {
+    const [server, client] = await pair({}, { maxQueuedMessages: 100 })
+    const { link } = client
+    for (let i = 0; i < 100; i++) expect(link.send(i)).toBe(true)
+    expect(link.send(100)).toBe(false)
+    await until(() => server.messages.length === 100)
+    expect(link.send(100)).toBe(true)
+  })
+})
+
+describe('liveness', () => {
+  it('measures the round trip', async () => {
+    const [server, client] = await pair({ pingIntervalMs: 20, deadAfterMs: 100 })
+    await until(() => server.link.roundTripMs >= 0 && client.link.roundTripMs >= 0)
+    expect(server.link.roundTripMs).toBeLessThan(100)
+  })
+
+  it('keeps an idle link up', async () => {
+    const limits = { pingIntervalMs: 20, deadAfterMs: 60 }
+    const [server, client] = await pair(limits, limits)
+    await sleep(300)
+    expect([server.downs, client.downs]).toEqual([[], []])
+  })
+
+  it('declares a silent peer dead, at both ends', async () => {
+    const limits = { pingIntervalMs: 20, deadAfterMs: 100 }
+    const server = new End()
+    const client = new End()
+    const path = await freezer(await listen(server, limits))
+    // Dialed again before the server noticed, the new link would replace the old.
+    dial(client, path.port, { ...limits, minDelayMs: 2000 })
+    await until(() => client.links.length === 1 && server.links.length === 1)
+    path.freeze()
+    const frozenAt = performance.now()
+    await until(() => client.downs.length === 1 && server.downs.length === 1)
+    expect(performance.now() - frozenAt).toBeGreaterThanOrEqual(60)
+    expect(performance.now() - frozenAt).toBeLessThan(3000)
+    expect([client.downs[0]?.code, server.downs[0]?.code]).toEqual(['PEER_SILENT', 'PEER_SILENT'])
+  })
+
+  it('gives no verdict when this process itself was stopped', async () => {
+    const limits = { pingIntervalMs: 20, deadAfterMs: 60 }
+    const [server, client] = await pair(limits, limits)
+    const until = performance.now() + 300
+    while (performance.now() < until);
+    await sleep(100)
+    expect([server.downs, client.downs]).toEqual([[], []])
+  })
+})
+
+describe('the end', () => {
+  it('is told once at each end, with who did it', async () => {
+    const [server, client] = await pair()
+    server.link.close()
+    server.link.close()
+    expect(server.downs.map(reason => reason.code)).toEqual(['CLOSED'])
+    await until(() => client.downs.length === 1)
+    await sleep(50)
+    expect(client.downs.map(reason => reason.code)).toEqual(['PEER_CLOSED'])
+  })
+
+  it.each([
+    ['a text frame', (peer: WebSocket) => peer.send('text'), 'FRAME_INVALID', 4014],
+    ['garbage', (peer: WebSocket) => peer.send(new Uint8Array([1, 0xc1, 2])), 'MESSAGE_MALFORMED', 4011],
+    [
+      'a truncated message',
+      (peer: WebSocket) => peer.send(new Uint8Array([0x92, 1])),
+      'MESSAGE_MALFORMED',
+      4011,
+    ],
+    ['too deep', (peer: WebSocket) => peer.send(new Uint8Array(99).fill(0x91)), 'MESSAGE_TOO_DEEP', 4012],
+    [
+      'a frame too large',
+      (peer: WebSocket) => peer.send(new Uint8Array(MAX_MESSAGE_OCTETS + 1)),
+      'MESSAGE_TOO_LARGE',
+      1009,
+    ],
+    ['a broken frame', (peer: WebSocket) => rawWrite(peer, [0xff, 0xff]), 'FRAME_INVALID', 1002],
+    ['an unmasked frame', (peer: WebSocket) => rawWrite(peer, [0x82, 0x01, 0x01]), 'FRAME_INVALID', 1002],
+    ['a reset', (peer: WebSocket) => peer.terminate(), 'CONNECTION_LOST', 1006],
+  ])('%s', async (_, act, code, closeCode) => {
+    const server = new End()
+    const port = await listen(server)
+    const peer = await stranger(port)
+    peer.on('error', () => {})
+    const closed = new Promise(resolve => peer.once('close', resolve))
+    act(peer)
+    await until(() => server.downs.length === 1)
+    expect(server.downs[0]?.code).toBe(code)
+    expect(await closed).toBe(closeCode)
+  })
+
+  it('delivers what came whole before the garbage', async () => {
+    const server = new End()
+    const peer = await stranger(await listen(server))
+    peer.send(new Uint8Array([1, 2, 0xc1]))
+    await until(() => server.downs.length === 1)
+    expect(server.messages).toEqual([1, 2])
+  })
+})
+
+/** Octets straight into the stream under a WebSocket, as no library would write them. */
+function rawWrite(peer: WebSocket, octets: number[]): void {
+  const { _socket: socket } = peer as unknown as { _socket: Socket }
+  socket.write(new Uint8Array(octets))
+}

@@ -1,0 +1,184 @@
+import { mkdir, mkdtemp, rm, unlink, utimes, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { CachedObject } from '../../cache/cached-object.ts'
+import type { CacheEntry } from '../../cache/policy.ts'
+import { CacheStore } from '../../cache/store.ts'
+import { asciiOctets } from '../http/grammar.ts'
+import { createRequestHead, parseRequestHead, type RequestHead } from '../http/request-head.ts'
+import { Loader } from './loader.ts'
+import { MAX_RECENT, RECENT_MS, REVALIDATE_MS, RepresentationSource } from './representation-source.ts'
+
+let root: string
+let store: CacheStore
+let loader: Loader
+let source: RepresentationSource
+let now = 0
+
+beforeEach(async () => {
+  root = await mkdtemp(join(tmpdir(), 'gyre-source-'))
+  await mkdir(join(root, 'docs'))
+  await write('a.txt', 'one')
+  await write('docs/index.html', 'index')
+  now = 0
+  store = new CacheStore(100_000)
+  loader = await Loader.open({ root, room: (octets, loading) => store.room(octets, loading) })
+  source = new RepresentationSource({ store, loader, now: () => now })
+})
+
+afterEach(() => rm(root, { recursive: true, force: true }))
+
+async function write(name: string, text: string, modified = 1_000): Promise<void> {
+  await writeFile(join(root, name), text)
+  await utimes(join(root, name), modified, modified)
+}
+
+function head(target: string): RequestHead {
+  const octets = asciiOctets(`GET ${target} HTTP/1.1\r\nHost: a\r\n\r\n`)
+  const into = createRequestHead()
+  expect(parseRequestHead(octets, 0, octets.length, into)).toBe('complete')
+  return into
+}
+
+const textOf = (object: unknown) => Buffer.from((object as CachedObject).octets).toString()
+const entryOf = (path: string) => store.peek(path) as CacheEntry
+
+/** Lets a comparison that was started off the packet path come to its end. */
+async function until(condition: () => boolean): Promise<void> {
+  for (let turn = 0; turn < 400 && !condition(); turn++) await new Promise(resolve => setTimeout(resolve, 5))
+  expect(condition()).toBe(true)
+}
+
+describe('lookups', () => {
+  it('a miss, a load, a hit', async () => {
+    expect(source.find(head('/a.txt'), now)).toBeUndefined()
+    const loaded = await source.load('/a.txt')
+    expect(loaded).toMatchObject({ kind: 'object', path: '/a.txt' })
+    expect(source.find(head('/a.txt'), now)).toBe(loaded)
+    expect(source.find(head('/a.txt?query'), now)).toBe(loaded)
+    expect(source.find(head('http://a/a.txt'), now)).toBe(loaded)
+    expect(source.find(head('/docs/../%61.txt'), now)).toBe(loaded)
+    expect(source.find(head('/docs/../%61.txt'), now)).toBe(loaded)
+    expect(store.counters).toMatchObject({ hits: 5, misses: 1, inserted: 1 })
+  })
+
+  it('a directory and its index are one object', async () => {
+    const loaded = await source.load('/docs/')
+    expect(source.find(head('/docs/'), now)).toBe(loaded)
+    expect(source.find(head('/docs/index.html'), now)).toBe(loaded)
+    expect(await source.load('/docs/index.html')).toBe(loaded)
+    expect(store.count).toBe(1)
+  })
+
+  it('a path that is refused needs no disk', () => {
+    expect(source.find(head('/../a'), now)).toEqual({ kind: 'refused', status: 400 })
+    expect(source.find(head('/.git/config'), now)).toEqual({ kind: 'refused', status: 404 })
+    expect(store.counters.misses).toBe(0)
+  })
+
+  it('what is not there is remembered for a while, within bounds', async () => {
+    await source.load('/missing')
+    await source.load('/docs')
+    expect(source.find(head('/missing'), now + RECENT_MS - 1)).toEqual({ kind: 'missing' })
+    expect(source.find(head('/docs'), now)).toEqual({ kind: 'redirect', path: '/docs/' })
+    expect(source.find(head('/missing'), now + RECENT_MS)).toBeUndefined()
+    for (let at = 0; at < MAX_RECENT; at++) await source.load(`/missing-${at}`)
+    expect(source.find(head('/docs'), now)).toBeUndefined()
+    expect(source.find(head('/missing-0'), now)).toEqual({ kind: 'missing' })
+  })
+
+  it('what was missing and came is found at the latest when it is no longer remembered', async () => {
+    await source.load('/new.txt')
+    await write('new.txt', 'new')
+    expect(source.find(head('/new.txt'), now + RECENT_MS)).toBeUndefined()
+    expect(textOf(await source.load('/new.txt'))).toBe('new')
+    expect(textOf(source.find(head('/new.txt'), now))).toBe('new')
+  })
+})
+
+describe('files that change', () => {
+  it('are compared on use, no more often than once in a while', async () => {
+    const old = await source.load('/a.txt')
+    await write('a.txt', 'two', 2_000)
+    const changed = jest.spyOn(loader, 'changed')
+    now = REVALIDATE_MS - 1
+    expect(source.find(head('/a.txt'), now)).toBe(old)
+    now = REVALIDATE_MS
+    // The packet path is never held up: the old version is served once more.
+    for (let use = 0; use < 10; use++) expect(source.find(head('/a.txt'), now)).toBe(old)
+    await until(() => store.peek('/a.txt')?.object !== old)
+    expect(changed).toHaveBeenCalledTimes(1)
+    expect(textOf(source.find(head('/a.txt'), now))).toBe('two')
+    expect(textOf(old)).toBe('one')
+    expect(store.takeChanges()).toMatchObject({
+      have: [{ path: '/a.txt', etag: entryOf('/a.txt').object?.etag }],
+    })
+  })
+
+  it('and are gone when they are gone', async () => {
+    await source.load('/a.txt')
+    await unlink(join(root, 'a.txt'))
+    await source.revalidate(entryOf('/a.txt'))
+    expect(store.peek('/a.txt')).toBeUndefined()
+    expect(source.find(head('/a.txt'), now)).toBeUndefined()
+    expect(store.takeChanges()).toMatchObject({ have: [], evicted: ['/a.txt'] })
+  })
+
+  it('or have become too large', async () => {
+    await source.load('/a.txt')
+    await write('a.txt', 'x'.repeat(200_000))
+    await source.revalidate(entryOf('/a.txt'))
+    expect(store.peek('/a.txt')).toBeUndefined()
+    expect(await source.load('/a.txt')).toMatchObject({ kind: 'too-large' })
+  })
+
+  it('that were only touched keep their tag and have their new date', async () => {
+    const old = (await source.load('/a.txt')) as CachedObject
+    await write('a.txt', 'one', 2_000)
+    await source.revalidate(entryOf('/a.txt'))
+    expect(entryOf('/a.txt').object).toMatchObject({
+      etag: old.etag,
+      lastModified: 2_000,
+      lastModifiedStrong: true,
+    })
+  })
+
+  it('RFC 9110 §8.8.2.2: two versions of one second leave no strong date', async () => {
+    await source.load('/a.txt')
+    await write('a.txt', 'two', 1_000)
+    await source.revalidate(entryOf('/a.txt'))
+    expect(entryOf('/a.txt').object).toMatchObject({ lastModified: 1_000, lastModifiedStrong: false })
+  })
+
+  it('that did not change are not read again', async () => {
+    const object = await source.load('/a.txt')
+    await source.revalidate(entryOf('/a.txt'))
+    expect(entryOf('/a.txt').object).toBe(object)
+    expect(loader.counters.loads).toBe(1)
+  })
+})
+
+describe('versions for a connection that moves here', () => {
+  it('from memory, from the disk, or not at all', async () => {
+    const object = (await source.load('/a.txt')) as CachedObject
+    expect(await source.loadVersion('/a.txt', object.etag)).toEqual({ kind: 'equal', object })
+    store.remove('/a.txt')
+    const again = await source.loadVersion('/a.txt', object.etag)
+    expect(again).toMatchObject({ kind: 'equal', object: { key: object.key } })
+    expect(entryOf('/a.txt').object).toBe((again as { object: CachedObject }).object)
+    await write('a.txt', 'two')
+    expect(await source.loadVersion('/a.txt', '"other"')).toMatchObject({ kind: 'different' })
+    await unlink(join(root, 'a.txt'))
+    expect(await source.loadVersion('/a.txt', object.etag)).toEqual({ kind: 'absent', reason: 'missing' })
+  })
+
+  it('only by the path of the representation, and never out of the root', async () => {
+    const index = (await source.load('/docs/')) as CachedObject
+    expect(await source.loadVersion('/docs/index.html', index.etag)).toMatchObject({ kind: 'equal' })
+    expect(await source.loadVersion('/docs/', index.etag)).toMatchObject({ kind: 'different' })
+    expect(await source.loadVersion('/../../../../etc/passwd', '"x"')).toEqual({
+      kind: 'absent',
+      reason: 'forbidden',
+    })
+  })
+})
