@@ -1,0 +1,186 @@
+/**
+ * A node whole, but for its IO: the owner with the static site on it, the reports to the dispatcher, and the answers to
+ * what the dispatcher says. The program (`node/main.ts`) gives it a TUN, links and a clock; the simulator others.
+ */
+import type { Connection } from '../stack/connection.ts'
+import { encodeOwnerMessage } from '../stack/messages.ts'
+import { OWNER_PROTOCOL, Owner, type OwnerConfig } from '../stack/owner.ts'
+import type { PacketBatch } from '../tun/packet-batch.ts'
+import {
+  CLUSTER_PROTOCOL,
+  type ClusterMessage,
+  decodeClusterMessage,
+  encodeClusterMessage,
+  type Member,
+} from './messages.ts'
+import { answer, type OperatorHost, type ReportedLink } from './operator.ts'
+import { Reporter } from './reporter.ts'
+import { type Resources, Site } from './site.ts'
+
+/** Requests that wait to hear where they are best served; beyond it they are served here. */
+const MAX_PLACING = 4_096
+
+/** The world around a node. */
+export interface NodeWorld {
+  transmit(batch: PacketBatch): void
+  send(to: number, envelope: unknown[]): boolean
+  sendDroppable(to: number, envelope: unknown[]): boolean
+  reachable(id: number): boolean
+  /** A uniformly distributed int32. */
+  random(): number
+  now(): number
+  /** Wall clock in whole seconds. */
+  nowSecond(): number
+  /** Every node there is, as the dispatcher says. */
+  roster(members: readonly Member[]): void
+  /** The owner's deadline may have moved earlier. */
+  wake(): void
+  device(): Record<string, number>
+  links(): readonly ReportedLink[]
+}
+
+export class NodeCore {
+  readonly owner: Owner
+  readonly site: Site
+  readonly #world: NodeWorld
+  readonly #reporter: Reporter
+  readonly #dispatcherId: number
+  readonly #operator: OperatorHost
+  readonly #placing = new Map<number, (owner: number | undefined) => void>()
+  #token = 0
+
+  constructor(config: OwnerConfig, world: NodeWorld, resources: Resources) {
+    this.#world = world
+    this.#dispatcherId = config.dispatcherId
+    this.site = new Site(
+      {
+        id: config.id,
+        owns: connection => this.owner.owns(connection),
+        touched: connection => this.#touched(connection),
+        shift: (connection, to, kept) => this.#shiftOn(connection, to, kept),
+        place: (path, placed) => this.#place(path, placed),
+        now: () => world.now(),
+        nowSecond: () => world.nowSecond(),
+      },
+      resources,
+    )
+    this.owner = new Owner(
+      config,
+      {
+        transmit: batch => world.transmit(batch),
+        send: (to, envelope) => world.send(to, envelope),
+        sendDroppable: (to, envelope) => world.sendDroppable(to, envelope),
+        random: () => world.random(),
+        // A node never accepts: what has no owner goes to the dispatcher.
+        initialSequence: () => 0,
+        nowSecond: () => world.nowSecond(),
+        owned: connection => this.#reporter.owned(connection, world.now()),
+        closed: connection => this.#reporter.closed(connection, world.now()),
+        forwarding: () => {},
+        steer: (connection, epoch, to) => this.#steer(connection, epoch, to),
+        told: () => {},
+        reachable: id => world.reachable(id),
+        settled: () => false,
+      },
+      this.site,
+    )
+    this.#reporter = new Reporter(
+      {
+        send: envelope => world.send(config.dispatcherId, envelope),
+        connections: () => this.owner.byId.values(),
+        count: () => this.owner.connections,
+        draining: () => this.site.draining,
+      },
+      resources.store,
+    )
+    this.#operator = {
+      owner: this.owner,
+      store: resources.store,
+      requests: () => this.site.requests,
+      draining: () => this.site.draining,
+      device: () => world.device(),
+      links: () => world.links(),
+      now: () => world.now(),
+    }
+  }
+
+  receiveBatch(batch: PacketBatch, now: number): void {
+    this.owner.receiveBatch(batch, now)
+  }
+
+  receiveMessage(from: number, envelope: readonly unknown[], now: number): void {
+    if (envelope[0] !== CLUSTER_PROTOCOL) return this.owner.receiveMessage(from, envelope, now)
+    const message = decodeClusterMessage(envelope.slice(1))
+    // Only the dispatcher speaks of the cluster.
+    if (message !== undefined && from === this.#dispatcherId) this.#told(message)
+  }
+
+  peerUp(id: number, restarted: boolean, now: number): void {
+    this.owner.peerUp(id, restarted, now)
+    if (id === this.#dispatcherId) this.#reporter.linkUp(now)
+  }
+
+  peerDown(id: number, now: number): void {
+    this.owner.peerDown(id, now)
+    if (id !== this.#dispatcherId) return
+    this.#reporter.linkDown()
+    for (const placed of this.#placing.values()) placed(undefined)
+    this.#placing.clear()
+  }
+
+  pollAt(): number {
+    return Math.min(this.owner.pollAt(), this.#reporter.pollAt())
+  }
+
+  poll(now: number): void {
+    this.owner.poll(now)
+    this.#reporter.poll(now)
+  }
+
+  #told(message: ClusterMessage): void {
+    switch (message.type) {
+      case 'ROSTER':
+        return this.#world.roster(message.members)
+      case 'PLACED': {
+        const placed = this.#placing.get(message.token)
+        this.#placing.delete(message.token)
+        return placed?.(message.owner < 0 ? undefined : message.owner)
+      }
+      case 'ASK':
+        return void this.#answer(message.token, message.what, message.details)
+    }
+  }
+
+  async #answer(token: number, what: string, details: unknown): Promise<void> {
+    const value = await answer(this.#operator, what, details)
+    this.#world.send(this.#dispatcherId, encodeClusterMessage({ type: 'ANSWER', token, value }))
+    this.#world.wake()
+  }
+
+  #touched(connection: Connection): void {
+    this.owner.touched(connection, this.#world.now())
+    this.#world.wake()
+  }
+
+  #shiftOn(connection: Connection, to: number, kept: () => void): void {
+    this.owner.shift(connection, to, this.#world.now(), result => {
+      if (!result.ok) kept()
+    })
+    this.#world.wake()
+  }
+
+  #place(path: string, placed: (owner: number | undefined) => void): void {
+    const token = this.#token++
+    const asked =
+      this.#placing.size < MAX_PLACING &&
+      this.#world.send(this.#dispatcherId, encodeClusterMessage({ type: 'PLACE', token, path }))
+    if (asked) this.#placing.set(token, placed)
+    else placed(undefined)
+  }
+
+  #steer(connection: Connection, epoch: number, to: number): void {
+    const steer = { type: 'STEER', connection: connection.id, epoch, flow: connection, to } as const
+    const sent = this.#world.send(this.#dispatcherId, [OWNER_PROTOCOL, ...encodeOwnerMessage(steer)])
+    if (!sent) this.owner.steered(connection.id, epoch, false, this.#world.now())
+  }
+}

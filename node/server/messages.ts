@@ -1,0 +1,129 @@
+/**
+ * What a node and the dispatcher tell each other about the cluster: who is there, who holds what, how loaded each is,
+ * and the operator's questions. In the form of the control link; what comes in is checked whole.
+ */
+
+/** First number of the envelope, beside those of `node/stack/owner.ts`. */
+export const CLUSTER_PROTOCOL = 3
+
+export const MAX_ROSTER = 1_024
+/** Paths in one HAVE or GONE; more follow in further messages. */
+export const MAX_PATHS_PER_MESSAGE = 1_000
+/** A path that the cache holds is a normalised request target. */
+const MAX_PATH_CHARS = 8_192
+const MAX_NAME_CHARS = 64
+
+export interface Member {
+  readonly id: number
+  readonly name: string
+  /** Where the owner's control links are accepted, `ws://host:port`. */
+  readonly url: string
+  /** Changes with each start of the process. */
+  readonly incarnation: string
+}
+
+export type ClusterMessage =
+  /** Dispatcher to nodes: every node there is, the receiver included. */
+  | { readonly type: 'ROSTER'; readonly members: readonly Member[] }
+  /** Node to dispatcher: these objects came into the cache (`reset`: and nothing said before counts any more). */
+  | { readonly type: 'HAVE'; readonly reset: boolean; readonly paths: readonly string[] }
+  | { readonly type: 'GONE'; readonly paths: readonly string[] }
+  /** Node to dispatcher: who should serve this path? */
+  | { readonly type: 'PLACE'; readonly token: number; readonly path: string }
+  /** The owner id, or -1 for «you». */
+  | { readonly type: 'PLACED'; readonly token: number; readonly owner: number }
+  /** Node to dispatcher, a few times a second. */
+  | { readonly type: 'LOAD'; readonly connections: number; readonly draining: boolean }
+  /** The operator's questions and orders, passed on by the dispatcher; the answer is plain data. */
+  | { readonly type: 'ASK'; readonly token: number; readonly what: string; readonly details: unknown }
+  | { readonly type: 'ANSWER'; readonly token: number; readonly value: unknown }
+
+const TYPES: readonly ClusterMessage['type'][] = [
+  'ROSTER',
+  'HAVE',
+  'GONE',
+  'PLACE',
+  'PLACED',
+  'LOAD',
+  'ASK',
+  'ANSWER',
+]
+
+export function encodeClusterMessage(message: ClusterMessage): unknown[] {
+  const head = [CLUSTER_PROTOCOL, TYPES.indexOf(message.type)]
+  switch (message.type) {
+    case 'ROSTER':
+      return [...head, message.members.map(({ id, name, url, incarnation }) => [id, name, url, incarnation])]
+    case 'HAVE':
+      return [...head, message.paths, message.reset]
+    case 'GONE':
+      return [...head, message.paths]
+    case 'PLACE':
+      return [...head, message.token, message.path]
+    case 'PLACED':
+      return [...head, message.token, message.owner]
+    case 'LOAD':
+      return [...head, message.connections, message.draining]
+    case 'ASK':
+      return [...head, message.token, message.what, message.details]
+    case 'ANSWER':
+      return [...head, message.token, message.value]
+  }
+}
+
+/** Undefined for anything that is not a message of this protocol. `plain` begins behind the protocol's number. */
+export function decodeClusterMessage(plain: readonly unknown[]): ClusterMessage | undefined {
+  const [tag, a, b, c] = plain
+  const type = typeof tag === 'number' ? TYPES[tag] : undefined
+  switch (type) {
+    case undefined:
+      return undefined
+    case 'ROSTER': {
+      const members = importMembers(a)
+      return members === undefined ? undefined : { type, members }
+    }
+    case 'HAVE':
+      return isPaths(a) && typeof b === 'boolean' ? { type, paths: a, reset: b } : undefined
+    case 'GONE':
+      return isPaths(a) ? { type, paths: a } : undefined
+    case 'PLACE':
+      return isCount(a) && isText(b, MAX_PATH_CHARS) ? { type, token: a, path: b } : undefined
+    case 'PLACED':
+      return isCount(a) && Number.isInteger(b) ? { type, token: a, owner: b as number } : undefined
+    case 'LOAD':
+      return isCount(a) && typeof b === 'boolean' ? { type, connections: a, draining: b } : undefined
+    case 'ASK':
+      return isCount(a) && isText(b, MAX_NAME_CHARS) ? { type, token: a, what: b, details: c } : undefined
+    case 'ANSWER':
+      return isCount(a) ? { type, token: a, value: b } : undefined
+  }
+}
+
+function importMembers(plain: unknown): Member[] | undefined {
+  if (!Array.isArray(plain) || plain.length > MAX_ROSTER) return undefined
+  const members: Member[] = []
+  for (const item of plain) {
+    if (!Array.isArray(item)) return undefined
+    const [id, name, url, incarnation] = item
+    if (!isCount(id) || !isText(name, MAX_NAME_CHARS) || !isText(url, 256)) return undefined
+    if (!isText(incarnation, MAX_NAME_CHARS)) return undefined
+    members.push({ id, name, url, incarnation })
+  }
+  return members
+}
+
+function isPaths(value: unknown): value is string[] {
+  return (
+    Array.isArray(value) &&
+    value.length <= MAX_PATHS_PER_MESSAGE &&
+    value.every(path => isText(path, MAX_PATH_CHARS))
+  )
+}
+
+function isText(value: unknown, max: number): value is string {
+  return typeof value === 'string' && value.length <= max
+}
+
+function isCount(value: unknown): value is number {
+  return Number.isSafeInteger(value) && (value as number) >= 0
+}

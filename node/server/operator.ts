@@ -1,0 +1,180 @@
+/**
+ * What an owner answers when the dispatcher asks on the operator's behalf: its state, its connections, and orders to
+ * shift. Plain data on both sides; the dispatcher puts the answers of all owners together.
+ */
+
+import type { CacheStore } from '../../cache/store.ts'
+import type { ShiftResult } from '../../shift/outgoing.ts'
+import type { Connection } from '../stack/connection.ts'
+import type { OwnerCounters } from '../stack/counters.ts'
+import type { Owner } from '../stack/owner.ts'
+import { formatAddress } from '../wire/address.ts'
+
+/** Connections in one answer, for about 2 MB of JSON; the operator hears of no more. */
+export const MAX_LISTED = 10_000
+/** Connections moved by one order; those beyond stay, and the order can be repeated. */
+const MAX_ORDERED = 100_000
+
+export interface OwnerStatus {
+  readonly pid: number
+  readonly connections: number
+  readonly forwards: number
+  readonly shifting: number
+  readonly draining: boolean
+  readonly cacheOctets: number
+  readonly cacheObjects: number
+  readonly cacheHits: number
+  readonly cacheMisses: number
+  readonly requests: number
+  readonly rssOctets: number
+  readonly counters: OwnerCounters
+  readonly tcp: Record<string, number>
+  readonly device: Record<string, number>
+  readonly links: readonly ReportedLink[]
+}
+
+export interface ListedConnection {
+  readonly id: number
+  readonly client: string
+  readonly state: string
+  readonly srttMs: number
+  readonly cwndOctets: number
+  readonly octetsSent: number
+  readonly shifts: number
+  readonly request: string
+  /** Seconds since 1970. */
+  readonly since: number
+}
+
+export interface ReportedLink {
+  readonly peer: number
+  readonly up: boolean
+  readonly roundTripMs: number | null
+  readonly queuedOctets: number
+}
+
+export interface ShiftOrder {
+  /** Undefined for all. */
+  readonly connection: number | undefined
+  readonly to: number
+}
+
+export interface ShiftOutcome {
+  readonly connection: number
+  readonly ok: boolean
+  readonly reason: string
+  /** Of the whole hand-over, to the target's SHIFTED. */
+  readonly ms: number
+}
+
+export interface OperatorHost {
+  readonly owner: Owner
+  readonly store: CacheStore | undefined
+  requests(): number
+  draining(): boolean
+  device(): Record<string, number>
+  links(): readonly ReportedLink[]
+  now(): number
+}
+
+/** The answer to one question as JSON, or undefined for one that is none. */
+export async function answer(
+  host: OperatorHost,
+  what: string,
+  details: unknown,
+): Promise<string | undefined> {
+  switch (what) {
+    case 'status':
+      return JSON.stringify(status(host))
+    case 'connections':
+      return JSON.stringify(listConnections(host.owner))
+    case 'shift':
+      return JSON.stringify(await shiftOrdered(host, details))
+    default:
+      return undefined
+  }
+}
+
+export function status(host: OperatorHost): OwnerStatus {
+  const { owner, store } = host
+  return {
+    pid: process.pid,
+    connections: owner.connections,
+    forwards: owner.forwards.size,
+    shifting: owner.shifting,
+    draining: host.draining(),
+    cacheOctets: store?.usedOctets ?? 0,
+    cacheObjects: store?.count ?? 0,
+    cacheHits: store?.counters.hits ?? 0,
+    cacheMisses: store?.counters.misses ?? 0,
+    requests: host.requests(),
+    rssOctets: process.memoryUsage.rss(),
+    counters: owner.counters,
+    tcp: { ...owner.config.tcp.counters },
+    device: host.device(),
+    links: host.links(),
+  }
+}
+
+export function listConnections(owner: Owner): ListedConnection[] {
+  const listed: ListedConnection[] = []
+  for (const entry of owner.byId.values()) {
+    if (entry.kind !== 'connection') continue
+    if (listed.length === MAX_LISTED) break
+    listed.push(describe(entry))
+  }
+  return listed
+}
+
+function describe(connection: Connection): ListedConnection {
+  const { id, tcb, shifts, request, since, family, remote0, remote1, remote2, remote3, remotePort } =
+    connection
+  const host = formatAddress(remote0, remote1, remote2, remote3)
+  return {
+    id,
+    client: family === 4 ? `${host}:${remotePort}` : `[${host}]:${remotePort}`,
+    state: tcb.state,
+    srttMs: Math.round(tcb.rtt.srttMs * 1000) / 1000,
+    cwndOctets: tcb.congestion.cwnd,
+    octetsSent: (tcb.snd.una - tcb.snd.iss - 1) >>> 0,
+    shifts,
+    request,
+    since,
+  }
+}
+
+/** Begins every shift at once; the protocol bounds how many are under way. */
+async function shiftOrdered(host: OperatorHost, details: unknown): Promise<ShiftOutcome[] | undefined> {
+  const order = importOrder(details)
+  if (order === undefined) return undefined
+  const { owner } = host
+  const chosen: Connection[] = []
+  for (const entry of owner.byId.values()) {
+    if (entry.kind !== 'connection') continue
+    if (order.connection !== undefined && entry.id !== order.connection) continue
+    if (chosen.push(entry) === MAX_ORDERED) break
+  }
+  const now = host.now()
+  return Promise.all(
+    chosen.map(
+      connection =>
+        new Promise<ShiftOutcome>(resolve => {
+          owner.shift(connection, order.to, now, result => resolve(outcomeOf(connection.id, result)))
+        }),
+    ),
+  )
+}
+
+function outcomeOf(connection: number, result: ShiftResult): ShiftOutcome {
+  return result.ok
+    ? { connection, ok: true, reason: '', ms: result.ms }
+    : { connection, ok: false, reason: result.reason, ms: 0 }
+}
+
+function importOrder(plain: unknown): ShiftOrder | undefined {
+  if (!Array.isArray(plain) || plain.length !== 2) return undefined
+  const [connection, to] = plain
+  if (connection !== null && !Number.isSafeInteger(connection)) return undefined
+  if (!Number.isSafeInteger(to)) return undefined
+  return { connection: connection ?? undefined, to }
+}

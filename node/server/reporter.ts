@@ -1,0 +1,153 @@
+/**
+ * What a node tells the dispatcher unasked: which connections it owns and which ended, what its cache holds, how loaded
+ * it is. Collected for a moment and sent in batches, never on the packet path. A new link is told everything again, so
+ * that a dispatcher that was restarted, or missed something, knows what is true.
+ */
+import type { CacheStore } from '../../cache/store.ts'
+import { exportFlow, importFlow } from '../../clone/flow.ts'
+import type { Connection, Forward } from '../stack/connection.ts'
+import { encodeOwnerMessage, MAX_OWNED_PER_MESSAGE, type Owned } from '../stack/messages.ts'
+import { OWNER_PROTOCOL } from '../stack/owner.ts'
+import { type ClusterMessage, encodeClusterMessage, MAX_PATHS_PER_MESSAGE } from './messages.ts'
+
+/** How long news is collected: short, because an RST without a timestamp finds its way only by it. */
+const REPORT_MS = 5
+/** How often the load is told although nothing else happened. */
+const LOAD_MS = 250
+/** News not yet sent (the dispatcher is away); beyond it, everything is told again instead. */
+const MAX_NEWS = 65_536
+
+export interface ReporterHost {
+  /** False where there is no link to the dispatcher, or its queue is full. */
+  send(envelope: unknown[]): boolean
+  /** Every connection that we own. */
+  connections(): Iterable<Connection | Forward>
+  count(): number
+  draining(): boolean
+}
+
+export class Reporter {
+  readonly #host: ReporterHost
+  readonly #store: CacheStore
+  readonly #owned = new Map<number, Owned>()
+  readonly #closed = new Map<number, Owned>()
+  #everything = true
+  #linked = false
+  #dueAt = Number.POSITIVE_INFINITY
+
+  constructor(host: ReporterHost, store: CacheStore) {
+    this.#host = host
+    this.#store = store
+  }
+
+  owned(connection: Connection, now: number): void {
+    if (!this.#linked) return
+    this.#closed.delete(connection.id)
+    this.#owned.set(connection.id, ownedOf(connection))
+    this.#soon(now)
+  }
+
+  closed(connection: Connection, now: number): void {
+    if (!this.#linked) return
+    this.#owned.delete(connection.id)
+    this.#closed.set(connection.id, ownedOf(connection))
+    this.#soon(now)
+  }
+
+  linkUp(now: number): void {
+    this.#linked = true
+    this.#everything = true
+    this.#soon(now)
+  }
+
+  linkDown(): void {
+    this.#linked = false
+    this.#owned.clear()
+    this.#closed.clear()
+    this.#dueAt = Number.POSITIVE_INFINITY
+  }
+
+  pollAt(): number {
+    return this.#dueAt
+  }
+
+  poll(now: number): void {
+    if (now < this.#dueAt) return
+    this.#dueAt = now + LOAD_MS
+    this.#report()
+  }
+
+  #soon(now: number): void {
+    if (this.#owned.size + this.#closed.size > MAX_NEWS) {
+      this.#owned.clear()
+      this.#closed.clear()
+      this.#everything = true
+    }
+    this.#dueAt = Math.min(this.#dueAt, now + REPORT_MS)
+  }
+
+  #report(): void {
+    if (!this.#linked) return
+    if (this.#everything && !this.#reportEverything()) return
+    this.#everything = false
+    const told = this.#tell('OWNED', this.#owned) && this.#tell('CLOSED', this.#closed) && this.#tellChanges()
+    if (!told) this.#everything = true
+    this.#cluster({ type: 'LOAD', connections: this.#host.count(), draining: this.#host.draining() })
+  }
+
+  #reportEverything(): boolean {
+    const all = new Map<number, Owned>()
+    for (const entry of this.#host.connections()) {
+      if (entry.kind === 'connection') all.set(entry.id, ownedOf(entry))
+    }
+    this.#owned.clear()
+    this.#store.takeChanges()
+    return this.#tell('OWNED', all) && this.#tellCache()
+  }
+
+  #tell(type: 'OWNED' | 'CLOSED', news: Map<number, Owned>): boolean {
+    const all = [...news.values()]
+    news.clear()
+    for (let from = 0; from < all.length; from += MAX_OWNED_PER_MESSAGE) {
+      const connections = all.slice(from, from + MAX_OWNED_PER_MESSAGE)
+      if (!this.#host.send([OWNER_PROTOCOL, ...encodeOwnerMessage({ type, connections })])) return false
+    }
+    return true
+  }
+
+  #tellCache(): boolean {
+    const paths = [...this.#store.all()].map(object => object.path)
+    return this.#tellPaths('HAVE', paths, true)
+  }
+
+  #tellChanges(): boolean {
+    const { complete, have, evicted } = this.#store.takeChanges()
+    if (!complete) return this.#tellCache()
+    const paths = have.map(object => object.path)
+    return this.#tellPaths('HAVE', paths, false) && this.#tellPaths('GONE', [...evicted], false)
+  }
+
+  #tellPaths(type: 'HAVE' | 'GONE', paths: readonly string[], reset: boolean): boolean {
+    if (paths.length === 0) return !reset || this.#cluster({ type: 'HAVE', reset, paths })
+    for (let from = 0; from < paths.length; from += MAX_PATHS_PER_MESSAGE) {
+      const some = paths.slice(from, from + MAX_PATHS_PER_MESSAGE)
+      const first = reset && from === 0
+      const sent = this.#cluster(
+        type === 'HAVE' ? { type, reset: first, paths: some } : { type, paths: some },
+      )
+      if (!sent) return false
+    }
+    return true
+  }
+
+  #cluster(message: ClusterMessage): boolean {
+    return this.#host.send(encodeClusterMessage(message))
+  }
+}
+
+function ownedOf(connection: Connection): Owned {
+  const { id, epoch, request, tcb } = connection
+  // A copy of the flow: the connection, and all it refers to, must not be kept alive by news about its end.
+  const flow = importFlow(exportFlow(connection)) ?? connection
+  return { connection: id, epoch, flow, timestamps: tcb.ts.on, request }
+}

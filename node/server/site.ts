@@ -1,0 +1,329 @@
+/**
+ * The static site on a node's connections: reads request heads, looks their objects up and queues responses by
+ * reference, in order. Reading files is the loader's; where else a request might be served better, the placement's.
+ */
+import type { CachedObject } from '../../cache/cached-object.ts'
+import { splitContentKey } from '../../cache/cached-object.ts'
+import type { CacheStore } from '../../cache/store.ts'
+import type { Prepare, ShiftRefusal } from '../../shift/messages.ts'
+import { createResponsePlan, plan, planError, planWithoutResource, type ResponsePlan } from '../http/plan.ts'
+import type { Resource } from '../http/representation.ts'
+import { beginBody, createRequestBody, discardBody, type RequestBody } from '../http/request-body.ts'
+import {
+  createRequestHead,
+  MAX_HEAD_OCTETS,
+  parseRequestHead,
+  type RequestHead,
+} from '../http/request-head.ts'
+import { CONTINUE_OCTETS } from '../http/response-head.ts'
+import { normalisePath, representationPath } from '../http/target.ts'
+import { exportBody, importBody } from '../http/travelling-body.ts'
+import type { Application } from '../stack/application.ts'
+import type { Connection } from '../stack/connection.ts'
+import { MAX_SHOWN_REQUEST_CHARS } from '../stack/messages.ts'
+import type { Content } from '../tcp/content.ts'
+import { ACKED, PEER_FIN, READABLE } from '../tcp/events.ts'
+import type { Tcb } from '../tcp/tcb.ts'
+import { close, consume, contiguous, send, sendContent, unread, unreadOctets } from '../tcp/user.ts'
+
+/**
+ * Chunks that may wait in a connection's send queue before its next pipelined request is read: bounds what one client
+ * can make us queue, and the parts of one super-segment.
+ */
+const MAX_QUEUED_CHUNKS = 128
+/** Superseded versions kept for connections on their way here; each is held by its send queue afterwards. */
+const MAX_KEPT_VERSIONS = 64
+
+export interface SiteHost {
+  readonly id: number
+  owns(connection: Connection): boolean
+  /** Something was queued outside of a callback. */
+  touched(connection: Connection): void
+  /** Moves a connection whose next request is better served elsewhere; `kept` is called when that failed. */
+  shift(connection: Connection, to: number, kept: () => void): void
+  /** The owner that should serve `path`, which is not in memory here; undefined or our own id for us. */
+  place(path: string, placed: (owner: number | undefined) => void): void
+  now(): number
+  /** Wall clock in whole seconds. */
+  nowSecond(): number
+}
+
+/** Where files come from: `RepresentationSource`, or the simulator's. Answers may come at once. */
+export interface Resources {
+  readonly store: CacheStore
+  /** What the target of a head names, if that is known now. */
+  find(head: RequestHead, now: number): Resource<CachedObject> | undefined
+  /** The current version of what a normalised path names. */
+  load(path: string, done: (resource: Resource<CachedObject>) => void): void
+  /** That very version, or undefined where it cannot be had. */
+  loadVersion(path: string, etag: string, done: (object: CachedObject | undefined) => void): void
+}
+
+interface SiteState {
+  readonly body: RequestBody
+  /** A file is being read, or a better place asked for; nothing is read from the client meanwhile. */
+  waiting: boolean
+  /** What was found out for the request that waits unread, so that it is not looked for twice. */
+  found: Resource<CachedObject> | undefined
+  /** The last response is queued, and after it the end. */
+  closing: boolean
+  peerFinished: boolean
+  scanFrom: number
+  served: number
+}
+
+export class Site implements Application {
+  readonly #host: SiteHost
+  readonly #resources: Resources
+  readonly #head = createRequestHead()
+  readonly #plan: ResponsePlan<CachedObject> = createResponsePlan<CachedObject>()
+  /** Versions that shifted connections refer to and that are not current here: kept while they are resolved. */
+  readonly #versions = new Map<string, CachedObject>()
+  draining = false
+  requests = 0
+
+  constructor(host: SiteHost, resources: Resources) {
+    this.#host = host
+    this.#resources = resources
+  }
+
+  accepted(connection: Connection): void {
+    connection.state = createSiteState()
+  }
+
+  advanced(connection: Connection, events: number, now: number): void {
+    const state = connection.state as SiteState
+    if ((events & PEER_FIN) !== 0) state.peerFinished = true
+    if ((events & (READABLE | ACKED | PEER_FIN)) !== 0) this.#read(connection, state, now)
+  }
+
+  released(): void {}
+
+  /** The request that waits or is half received stays in the receive queue; what is found for it is found again. */
+  exportState(connection: Connection): unknown {
+    const { body, closing, peerFinished, served } = connection.state as SiteState
+    return [closing, peerFinished, served, exportBody(body)]
+  }
+
+  importState(connection: Connection, plain: unknown): boolean {
+    const state = createSiteState()
+    connection.state = state
+    // The dispatcher gives connections away before anything was served.
+    if (plain === null) return true
+    if (!Array.isArray(plain) || plain.length !== 4) return false
+    const [closing, peerFinished, served, discarding] = plain
+    if (typeof closing !== 'boolean' || typeof peerFinished !== 'boolean' || !isCount(served)) return false
+    state.closing = closing
+    state.peerFinished = peerFinished
+    state.served = served
+    return importBody(state.body, discarding)
+  }
+
+  resumed(connection: Connection, now: number): void {
+    const state = connection.state as SiteState
+    state.waiting = false
+    this.#read(connection, state, now)
+  }
+
+  admits(_prepare: Prepare): ShiftRefusal | undefined {
+    return this.draining ? 'DRAINING' : undefined
+  }
+
+  fetch(keys: readonly string[], done: (refusal: ShiftRefusal | undefined) => void): void {
+    const missing = keys.filter(key => this.resolve(key) === undefined)
+    if (missing.length === 0) return done(undefined)
+    let waiting = missing.length
+    let refusal: ShiftRefusal | undefined
+    for (const key of missing) {
+      const loaded = (object: CachedObject | undefined) => {
+        if (object === undefined) refusal = 'NO_OBJECT'
+        else this.#keepVersion(object)
+        if (--waiting === 0) done(refusal)
+      }
+      const split = splitContentKey(key)
+      if (split === undefined) loaded(undefined)
+      else this.#resources.loadVersion(split.path, split.etag, loaded)
+    }
+  }
+
+  resolve(key: string): Content | undefined {
+    const split = splitContentKey(key)
+    if (split === undefined) return undefined
+    const current = this.#resources.store.peek(split.path)?.object
+    return current?.key === key ? current : this.#versions.get(key)
+  }
+
+  /** Only between PREPARED and COMMIT: afterwards the send queue itself holds the object. */
+  #keepVersion(object: CachedObject): void {
+    if (this.#resources.store.peek(object.path)?.object === object) return
+    if (this.#versions.size >= MAX_KEPT_VERSIONS) {
+      for (const oldest of this.#versions.keys()) {
+        this.#versions.delete(oldest)
+        break
+      }
+    }
+    this.#versions.set(object.key, object)
+  }
+
+  #read(connection: Connection, state: SiteState, now: number): void {
+    if (state.closing) {
+      // Octets behind the last request have no meaning; left unread they would close the window on the client.
+      consume(connection.tcb, unreadOctets(connection.tcb), now)
+      return
+    }
+    while (!state.waiting && !state.closing) {
+      // The next acknowledgement comes back here.
+      if (queuedChunks(connection.tcb) >= MAX_QUEUED_CHUNKS) return
+      if (!this.#readOne(connection, state, now)) break
+    }
+    // Half-closed by the client: what it asked for is answered, then we are done as well.
+    if (state.peerFinished && !state.waiting && !state.closing) this.#end(connection, state, now)
+  }
+
+  /** Reads one request, or a stretch of a body; false when there are too few octets for either. */
+  #readOne(connection: Connection, state: SiteState, now: number): boolean {
+    const { tcb } = connection
+    if (unreadOctets(tcb) === 0) return false
+    if (state.body.phase !== 'done') {
+      const { octets, start, length } = unread(tcb)
+      consume(tcb, discardBody(state.body, octets, start, start + length), now)
+      if (bodyFailed(state.body)) this.#fail(connection, state, state.body.status, now)
+      return true
+    }
+    const run = contiguous(tcb, MAX_HEAD_OCTETS)
+    const head = this.#head
+    head.scanFrom = state.scanFrom
+    const verdict = parseRequestHead(run.octets, run.start, run.start + run.length, head)
+    if (verdict === 'incomplete') {
+      state.scanFrom = head.scanFrom
+      return false
+    }
+    state.scanFrom = 0
+    if (verdict === 'complete') this.#serve(connection, state, head, now)
+    else this.#fail(connection, state, verdict, now)
+    return true
+  }
+
+  #serve(connection: Connection, state: SiteState, head: RequestHead, now: number): void {
+    const found = state.found ?? this.#resources.find(head, now)
+    state.found = undefined
+    if (found !== undefined) return this.#respond(connection, state, head, found, now)
+    if (planWithoutResource(head, this.#host.nowSecond(), this.#plan)) {
+      return this.#send(connection, state, head, now)
+    }
+    // Known not to be refused: `find` has an answer to every path that is none.
+    const path = normalisePath(head.octets, head.pathStart, head.pathEnd) as string
+    connection.request = `${head.method} ${path}`.slice(0, MAX_SHOWN_REQUEST_CHARS)
+    this.#find(connection, state, path)
+  }
+
+  /** The request stays unread until its file is here, so that it is still the client's if the connection moves. */
+  #find(connection: Connection, state: SiteState, path: string): void {
+    state.waiting = true
+    // The first request was placed here by the dispatcher.
+    if (state.served === 0) return this.#load(connection, state, path)
+    this.#host.place(representationPath(path), owner => {
+      if (!this.#host.owns(connection)) return
+      if (owner === undefined || owner === this.#host.id) return this.#load(connection, state, path)
+      this.#host.shift(connection, owner, () => {
+        if (this.#host.owns(connection)) this.#load(connection, state, path)
+      })
+    })
+  }
+
+  #load(connection: Connection, state: SiteState, path: string): void {
+    this.#resources.load(path, resource => {
+      // Moved meanwhile: the new owner has the request, unread, and looks for itself.
+      if (!this.#host.owns(connection) || connection.state !== state) return
+      state.found = resource
+      state.waiting = false
+      this.#read(connection, state, this.#host.now())
+      this.#host.touched(connection)
+    })
+  }
+
+  #respond(
+    connection: Connection,
+    state: SiteState,
+    head: RequestHead,
+    resource: Resource<CachedObject>,
+    now: number,
+  ): void {
+    plan(head, resource, this.#host.nowSecond(), this.#plan)
+    if (resource.kind === 'object') connection.request = `${head.method} ${resource.path}`
+    this.#send(connection, state, head, now)
+  }
+
+  /** Queues the planned response and takes its request out of the receive queue. */
+  #send(connection: Connection, state: SiteState, head: RequestHead, now: number): void {
+    const { tcb } = connection
+    beginBody(state.body, head)
+    consume(tcb, head.headLength, now)
+    if (this.#plan.sendContinue) send(tcb, CONTINUE_OCTETS, now)
+    queueResponse(tcb, this.#plan, now)
+    state.served++
+    this.requests++
+    if (this.#plan.close) this.#end(connection, state, now)
+  }
+
+  /** What the client sent is no request: it hears so, and what follows has no known meaning. */
+  #fail(connection: Connection, state: SiteState, status: number, now: number): void {
+    const { tcb } = connection
+    planError(status, this.#host.nowSecond(), this.#plan)
+    consume(tcb, unreadOctets(tcb), now)
+    queueResponse(tcb, this.#plan, now)
+    this.requests++
+    this.#end(connection, state, now)
+  }
+
+  #end(connection: Connection, state: SiteState, now: number): void {
+    state.closing = true
+    close(connection.tcb, now)
+  }
+}
+
+/** Octets are handed over by reference: heads and pages are never written again. */
+function queueResponse(tcb: Tcb, response: ResponsePlan<CachedObject>, now: number): void {
+  send(tcb, response.head, now)
+  switch (response.bodyKind) {
+    case 'none':
+      return
+    case 'octets':
+      send(tcb, response.octets, now)
+      return
+    case 'content':
+      sendContent(tcb, response.content as CachedObject, response.bodyOffset, response.bodyLength, now)
+      return
+    case 'parts':
+      for (const part of response.parts) {
+        send(tcb, part.head, now)
+        sendContent(tcb, response.content as CachedObject, part.offset, part.length, now)
+      }
+      send(tcb, response.tail, now)
+  }
+}
+
+/** References in the send queue. */
+function queuedChunks(tcb: Tcb): number {
+  return tcb.sendQueue.tail - tcb.sendQueue.head
+}
+
+function createSiteState(): SiteState {
+  return {
+    body: createRequestBody(),
+    waiting: false,
+    found: undefined,
+    closing: false,
+    peerFinished: false,
+    scanFrom: 0,
+    served: 0,
+  }
+}
+
+function bodyFailed(body: RequestBody): boolean {
+  return body.phase === 'error'
+}
+
+function isCount(value: unknown): value is number {
+  return Number.isSafeInteger(value) && (value as number) >= 0
+}

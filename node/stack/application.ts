@@ -1,0 +1,29 @@
+/**
+ * What runs on an owner's connections: the static site on a node, the reader of request heads on the dispatcher.
+ * It sees connections that are this owner's, and never learns what packets look like.
+ */
+import type { Prepare, ShiftRefusal } from '../../shift/messages.ts'
+import type { Content } from '../tcp/content.ts'
+import type { Connection } from './connection.ts'
+
+export interface Application {
+  /** A connection was accepted here. Sets `connection.state`. */
+  accepted(connection: Connection, now: number): void
+  /** The TCB has news: `events` is a mask of `node/tcp/events.ts`. */
+  advanced(connection: Connection, events: number, now: number): void
+  /** The connection is over, or given away: nothing of it may be used any more. */
+  released(connection: Connection, now: number): void
+
+  /** The application's state in plain data, for a snapshot. */
+  exportState(connection: Connection): unknown
+  /** Takes up the state that `exportState` gave elsewhere; false where it is not one. */
+  importState(connection: Connection, plain: unknown): boolean
+  /** After adoption: goes on where the former owner stopped. */
+  resumed(connection: Connection, now: number): void
+
+  /** Why a connection cannot be taken now; undefined where it can. */
+  admits(prepare: Prepare): ShiftRefusal | undefined
+  /** Brings the contents of these keys into memory, then says whether all are there. May answer at once. */
+  fetch(keys: readonly string[], done: (refusal: ShiftRefusal | undefined) => void): void
+  resolve(key: string): Content | undefined
+}

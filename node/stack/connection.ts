@@ -1,0 +1,104 @@
+/**
+ * What an owner knows of a flow: a connection that it owns, or a forward, the tombstone of one that it gave away
+ * (at the dispatcher: the birth record). One table holds both, so that a packet needs one look-up.
+ */
+import type { Flow } from '../../clone/flow.ts'
+import type { Tcb } from '../tcp/tcb.ts'
+import { pollAt } from '../tcp/timers.ts'
+import type { Timed } from './timer-queue.ts'
+
+export class Connection implements Flow, Timed {
+  readonly kind = 'connection'
+  readonly family: 4 | 6
+  readonly remote0: number
+  readonly remote1: number
+  readonly remote2: number
+  readonly remote3: number
+  readonly remotePort: number
+  readonly localPort: number
+  /** Names the connection for its whole life, on every owner. */
+  readonly id: number
+  /** Grows with each change of owner. */
+  epoch: number
+  /** The highest epoch that any attempt to shift has used; attempts that failed use theirs up. */
+  triedEpoch: number
+  tcb: Tcb
+  /** The application's own state. */
+  state: unknown = undefined
+  /** Changes of owner so far. */
+  shifts = 0
+  /** Shown to the operator: the request line last read, and when the connection was accepted, in seconds since 1970. */
+  request = ''
+  since = 0
+  /** Whether it waits in the owner's list of connections that may have something to send. */
+  dirty = false
+  /** Whether it is neither to transmit nor to be served: its state is on the way to another owner. */
+  frozen = false
+  /** The former owner that waits for SHIFTED, or -1. */
+  confirmTo = -1
+  queuedAt = Number.POSITIVE_INFINITY
+
+  constructor(id: number, epoch: number, flow: Flow, tcb: Tcb) {
+    this.family = flow.family
+    this.remote0 = flow.remote0
+    this.remote1 = flow.remote1
+    this.remote2 = flow.remote2
+    this.remote3 = flow.remote3
+    this.remotePort = flow.remotePort
+    this.localPort = flow.localPort
+    this.id = id
+    this.epoch = epoch
+    this.triedEpoch = epoch
+    this.tcb = tcb
+  }
+
+  deadline(): number {
+    return this.frozen ? Number.POSITIVE_INFINITY : pollAt(this.tcb)
+  }
+}
+
+export class Forward implements Flow {
+  readonly kind = 'forward'
+  readonly family: 4 | 6
+  readonly remote0: number
+  readonly remote1: number
+  readonly remote2: number
+  readonly remote3: number
+  readonly remotePort: number
+  readonly localPort: number
+  readonly id: number
+  /** The highest epoch known here. */
+  epoch: number
+  /** The owner to which packets of the flow are passed on. */
+  to: number
+  /** Infinity at the dispatcher, whose birth records end with their connection. */
+  expiresAt: number
+  /** An epoch whose COMMIT was refused here, or -1. */
+  refusedEpoch = -1
+  timestamps: boolean
+  request: string
+
+  constructor(
+    id: number,
+    epoch: number,
+    flow: Flow,
+    to: number,
+    expiresAt: number,
+    timestamps: boolean,
+    request: string,
+  ) {
+    this.family = flow.family
+    this.remote0 = flow.remote0
+    this.remote1 = flow.remote1
+    this.remote2 = flow.remote2
+    this.remote3 = flow.remote3
+    this.remotePort = flow.remotePort
+    this.localPort = flow.localPort
+    this.id = id
+    this.epoch = epoch
+    this.to = to
+    this.expiresAt = expiresAt
+    this.timestamps = timestamps
+    this.request = request
+  }
+}

@@ -1,0 +1,94 @@
+/**
+ * Turns the segments of the TCP core into packets of a batch: headers and small payloads go into the arena, contents
+ * follow by reference. Hands the batch on when it is full, or when the owner has nothing more to send for now.
+ */
+import type { Flow } from '../../clone/flow.ts'
+import type { SendQueue } from '../tcp/send-queue.ts'
+import type { Transmission } from '../tcp/transmission.ts'
+import { PacketBatch } from '../tun/packet-batch.ts'
+import { createTcpHeader, packetHeadOctets, writeTcpPacket } from '../wire/emit.ts'
+import { echoReplyOctets, writeEchoReply } from '../wire/icmp.ts'
+import type { Segment } from '../wire/segment.ts'
+import type { Vips } from './vips.ts'
+
+/** 64 packets with the largest headers and a kibibyte of small payload each. */
+const ARENA_OCTETS = 128 * 1024
+/** A super-segment over many small pipelined responses; one with more parts is cut by the kernel's own limit. */
+const MAX_PARTS_PER_PACKET = 512
+const REPLY_TTL = 64
+
+export class Emitter {
+  readonly #vips: Vips
+  readonly #send: (batch: PacketBatch) => void
+  readonly #batch = new PacketBatch(ARENA_OCTETS)
+  readonly #header = createTcpHeader()
+  /** Packets whose payload was not in memory when it was to be sent. */
+  missing = 0
+
+  constructor(vips: Vips, send: (batch: PacketBatch) => void) {
+    this.#vips = vips
+    this.#send = send
+  }
+
+  /** Appends one segment of `flow`; `queue` holds its payload, undefined for a segment without a TCB. */
+  emit(flow: Flow, out: Transmission, queue: SendQueue | undefined): void {
+    const header = this.#header
+    const vip = flow.family === 4 ? this.#vips.v4 : this.#vips.v6
+    if (vip === undefined) return
+    header.family = flow.family
+    header.src0 = vip.word0
+    header.src1 = vip.word1
+    header.src2 = vip.word2
+    header.src3 = vip.word3
+    header.dst0 = flow.remote0
+    header.dst1 = flow.remote1
+    header.dst2 = flow.remote2
+    header.dst3 = flow.remote3
+    header.srcPort = flow.localPort
+    header.dstPort = flow.remotePort
+    header.ecn = out.ecn
+    header.seq = out.seq
+    header.ack = out.ack
+    header.flags = out.flags
+    header.window = out.window
+    header.hasTimestamps = out.hasTimestamps
+    header.tsVal = out.tsVal
+    header.tsEcr = out.tsEcr
+    header.mss = out.mss
+    header.windowScale = out.windowScale
+    header.sackPermitted = out.sackPermitted
+    header.sackCount = out.sackCount
+    for (let edge = 0; edge < 2 * out.sackCount; edge++)
+      header.sackEdges[edge] = out.sackEdges[edge] as number
+    header.payloadLength = out.payloadLength
+    header.segmentSize = out.segmentSize
+
+    const probe = out.probe && out.payloadLength > 0
+    const octets = packetHeadOctets(header)
+    if (!this.#batch.fits(octets + 1, MAX_PARTS_PER_PACKET)) this.flush()
+    const batch = this.#batch
+    const offset = batch.begin(probe ? octets + 1 : octets)
+    writeTcpPacket(batch.arena, batch.view, offset, header)
+    if (probe) batch.arena[offset + octets] = 0
+    else if (out.payloadLength > 0 && queue?.gather(out.payloadSeq, out.payloadLength, batch) !== true) {
+      batch.cancel()
+      this.missing++
+    }
+  }
+
+  /** Answers an ICMP echo request. */
+  echo(request: Segment): void {
+    const octets = echoReplyOctets(request)
+    if (octets === 0) return
+    if (!this.#batch.fits(octets, 0)) this.flush()
+    const batch = this.#batch
+    writeEchoReply(batch.arena, batch.view, batch.begin(octets), REPLY_TTL, request)
+  }
+
+  /** Sends what is in the batch. */
+  flush(): void {
+    if (this.#batch.count === 0) return
+    this.#send(this.#batch)
+    this.#batch.clear()
+  }
+}

@@ -1,0 +1,82 @@
+/**
+ * The forwards of one owner, bounded in number and in time: tombstones for a minute, birth records for as long as
+ * their connection lives. When there are too many, the oldest goes: its stragglers then take the way of unknown packets,
+ * through the dispatcher.
+ */
+import type { Connection, Forward } from './connection.ts'
+import type { FlowTable } from './flow-table.ts'
+
+/**
+ * How long an old owner passes stragglers on. Segments live at most 2 MSL in the network, but what matters is the
+ * client: it echoes the old owner until it hears the new one, which retransmits with back-off up to RTO's maximum.
+ */
+export const TOMBSTONE_MS = 60_000
+/** At some 250 octets each. */
+export const MAX_FORWARDS = 262_144
+
+export class Forwards {
+  readonly #table: FlowTable<Connection | Forward>
+  readonly #byId: Map<number, Connection | Forward>
+  /** In the order of expiry: each lives equally long, and one that is renewed moves to the end. */
+  readonly #order = new Map<number, Forward>()
+  readonly #max: number
+  /** Told of each forward that is no more. */
+  readonly #forgotten: (forward: Forward) => void
+  evicted = 0
+
+  constructor(
+    table: FlowTable<Connection | Forward>,
+    byId: Map<number, Connection | Forward>,
+    forgotten: (forward: Forward) => void,
+    max: number = MAX_FORWARDS,
+  ) {
+    this.#table = table
+    this.#byId = byId
+    this.#forgotten = forgotten
+    this.#max = max
+  }
+
+  get size(): number {
+    return this.#order.size
+  }
+
+  values(): IterableIterator<Forward> {
+    return this.#order.values()
+  }
+
+  /** Puts `forward` in the place of an earlier forward of its flow; a connection must have been removed before. */
+  add(forward: Forward): void {
+    this.#order.delete(forward.id)
+    if (this.#order.size >= this.#max) {
+      for (const oldest of this.#order.values()) {
+        this.remove(oldest)
+        this.evicted++
+        break
+      }
+    }
+    const before = this.#table.find(forward)
+    if (before?.kind === 'forward' && before.id !== forward.id) this.#unlink(before)
+    this.#table.set(forward)
+    this.#byId.set(forward.id, forward)
+    this.#order.set(forward.id, forward)
+  }
+
+  remove(forward: Forward): void {
+    this.#table.delete(forward)
+    this.#unlink(forward)
+  }
+
+  /** Forgets what is over, at most `limit` of them at a call. */
+  expire(now: number, limit: number): void {
+    for (const forward of this.#order.values()) {
+      if (forward.expiresAt > now || limit-- <= 0) return
+      this.remove(forward)
+    }
+  }
+
+  #unlink(forward: Forward): void {
+    if (this.#byId.get(forward.id) === forward) this.#byId.delete(forward.id)
+    if (this.#order.get(forward.id) === forward) this.#order.delete(forward.id)
+    this.#forgotten(forward)
+  }
+}

@@ -1,0 +1,257 @@
+/**
+ * How an owner's connections change hands: the two halves of the shift protocol, bound to the owner's tables, its
+ * TCBs and its application. Everything that the protocol calls freeze, release, adopt or reclaim is done here.
+ */
+import { type Requirements, requirements } from '../../clone/requirements.ts'
+import { exportSnapshot, importSnapshot } from '../../clone/snapshot.ts'
+import { IncomingShifts } from '../../shift/incoming.ts'
+import {
+  type Commit,
+  decodeShiftMessage,
+  encodeShiftMessage,
+  type Prepare,
+  type ShiftMessage,
+  type ShiftRefusal,
+} from '../../shift/messages.ts'
+import { OutgoingShifts, type ShiftResult } from '../../shift/outgoing.ts'
+import { adopt } from '../tcp/adoption.ts'
+import { Connection, Forward } from './connection.ts'
+import { count } from './counters.ts'
+import { TOMBSTONE_MS } from './forwards.ts'
+import type { Owner } from './owner.ts'
+import { SHIFT_PROTOCOL } from './owner.ts'
+
+/** A connection that carries more by value is not taken: unread uploads are bounded by the receive buffer. */
+const MAX_OCTETS_BY_VALUE = 8 * 1024 * 1024
+
+export class OwnerShifts {
+  readonly outgoing: OutgoingShifts
+  readonly incoming: IncomingShifts
+  readonly #owner: Owner
+  /** Connections whose COMMIT is out and not yet answered: kept whole, because a refusal gives them back. */
+  readonly #given = new Map<number, Connection>()
+
+  constructor(owner: Owner) {
+    this.#owner = owner
+    this.outgoing = new OutgoingShifts({
+      send: (to, message) => this.#send(to, message),
+      requirements: id => this.#requirements(id),
+      needsSteering: id => this.#needsSteering(id),
+      steer: (id, epoch, to) => this.#steer(id, epoch, to),
+      freeze: (id, now) => this.#freeze(id, now),
+      thaw: id => this.#thaw(id),
+      release: (id, epoch, to, now) => this.#release(id, epoch, to, now),
+      reclaim: (id, epoch, now) => this.#reclaim(id, epoch, now),
+    })
+    this.incoming = new IncomingShifts({
+      send: (to, message) => this.#send(to, message),
+      knownEpoch: id => owner.byId.get(id)?.epoch ?? owner.epochs.get(id),
+      refused: (id, epoch) => this.#refused(id, epoch),
+      admits: prepare => this.#admits(prepare),
+      fetch: prepare => this.#fetch(prepare),
+      dormant: (prepare, from, now) => this.#dormant(prepare, from, now),
+      drop: () => {},
+      adopt: (commit, from, now) => this.#adopt(commit, from, now),
+    })
+  }
+
+  start(connection: Connection, to: number, now: number, done: (result: ShiftResult) => void): void {
+    const { counters, environment } = this.#owner
+    const finish = (result: ShiftResult) => {
+      this.#finished(connection, result, now)
+      done(result)
+    }
+    if (to === this.#owner.config.id || !environment.reachable(to)) {
+      count(counters.aborted, 'UNKNOWN_TARGET')
+      return done({ ok: false, reason: 'UNKNOWN_TARGET' })
+    }
+    connection.triedEpoch++
+    this.outgoing.start(connection.id, connection.triedEpoch, connection, to, now, finish)
+  }
+
+  /** False for what is not a message of the shift protocol. */
+  receive(from: number, plain: readonly unknown[], now: number): boolean {
+    const message = decodeShiftMessage(plain)
+    switch (message?.type) {
+      case undefined:
+        return false
+      case 'PREPARE':
+      case 'ABORT':
+      case 'COMMIT':
+        this.incoming.receive(from, message, now)
+        return true
+      case 'PREPARED':
+      case 'REFUSED':
+      case 'SHIFTED':
+        this.outgoing.receive(from, message, now)
+        return true
+    }
+  }
+
+  /** The client has echoed our own id: the old owner need wait no longer. */
+  confirm(connection: Connection): void {
+    const { id, epoch, confirmTo } = connection
+    connection.confirmTo = -1
+    this.#send(confirmTo, { type: 'SHIFTED', connection: id, epoch, confirmed: true })
+  }
+
+  /** The connection ends, or moves on, before the client has echoed our id: its former owner must not wait for that. */
+  leaving(connection: Connection): void {
+    const { id, epoch, confirmTo } = connection
+    if (confirmTo < 0) return
+    connection.confirmTo = -1
+    this.#send(confirmTo, { type: 'SHIFTED', connection: id, epoch, confirmed: false })
+  }
+
+  pollAt(): number {
+    return Math.min(this.outgoing.pollAt(), this.incoming.pollAt())
+  }
+
+  expire(now: number): void {
+    this.outgoing.expire(now)
+    this.incoming.expire(now)
+  }
+
+  #send(to: number, message: ShiftMessage): boolean {
+    return this.#owner.environment.send(to, [SHIFT_PROTOCOL, ...encodeShiftMessage(message)])
+  }
+
+  #connection(id: number): Connection | undefined {
+    const entry = this.#owner.byId.get(id)
+    return entry?.kind === 'connection' ? entry : undefined
+  }
+
+  #requirements(id: number): Requirements | undefined {
+    const connection = this.#connection(id)
+    return connection === undefined ? undefined : requirements(connection.tcb)
+  }
+
+  /** A client without timestamps echoes no id; where the dispatcher relays anyway, nobody reads the echo. */
+  #needsSteering(id: number): boolean {
+    const connection = this.#connection(id)
+    return connection !== undefined && !connection.tcb.ts.on && this.#owner.config.mode === 'shift'
+  }
+
+  #steer(id: number, epoch: number, to: number): void {
+    const connection = this.#connection(id)
+    if (connection !== undefined) this.#owner.environment.steer(connection, epoch, to)
+  }
+
+  #freeze(id: number, now: number): unknown {
+    const connection = this.#connection(id) as Connection
+    connection.frozen = true
+    const { tcb, shifts, request, since } = connection
+    const application = this.#owner.application.exportState(connection)
+    return exportSnapshot({ tcb, application, shifts, request, since }, now)
+  }
+
+  #thaw(id: number): void {
+    const connection = this.#connection(id)
+    if (connection === undefined) return
+    connection.frozen = false
+    this.#owner.markDirty(connection)
+  }
+
+  #release(id: number, epoch: number, to: number, now: number): void {
+    const connection = this.#connection(id) as Connection
+    this.#owner.remove(connection)
+    this.leaving(connection)
+    this.#given.set(id, connection)
+    const forgetAt = this.#owner.isDispatcher ? Number.POSITIVE_INFINITY : now + TOMBSTONE_MS
+    const { request, tcb } = connection
+    const forward = new Forward(id, epoch, connection, to, forgetAt, tcb.ts.on, request)
+    this.#owner.addForward(forward, now)
+    this.#owner.counters.shifted++
+    this.#owner.environment.forwarding(forward)
+  }
+
+  #reclaim(id: number, epoch: number, now: number): void {
+    const connection = this.#given.get(id)
+    if (connection === undefined) return
+    this.#given.delete(id)
+    connection.frozen = false
+    connection.epoch = epoch
+    this.#owner.install(connection)
+    this.#owner.application.resumed(connection, now)
+    this.#owner.environment.owned(connection)
+  }
+
+  #finished(connection: Connection, result: ShiftResult, now: number): void {
+    const { counters, application } = this.#owner
+    if (!result.ok) count(counters.aborted, result.reason)
+    else if (result.confirmed) counters.confirmed++
+    if (this.#given.delete(connection.id)) application.released(connection, now)
+  }
+
+  #refused(id: number, epoch: number): boolean {
+    const entry = this.#owner.byId.get(id)
+    return entry?.kind === 'forward' && entry.refusedEpoch === epoch
+  }
+
+  #admits(prepare: Prepare): ShiftRefusal | undefined {
+    if (prepare.octets > MAX_OCTETS_BY_VALUE || this.#owner.flows.full) return 'NO_MEMORY'
+    return this.#owner.application.admits(prepare)
+  }
+
+  #fetch(prepare: Prepare): void {
+    this.#owner.application.fetch(prepare.needs, refusal => this.incoming.checked(prepare, refusal))
+  }
+
+  /** Packets may be steered here before COMMIT (a client without timestamps): they still belong to the source. */
+  #dormant(prepare: Prepare, from: number, now: number): void {
+    const owner = this.#owner
+    owner.counters.cloned++
+    const before = owner.flows.find(prepare.flow)
+    if (before !== undefined && before.id !== prepare.connection) return
+    if (before?.kind === 'connection') return
+    if (before !== undefined) {
+      before.to = from
+      return
+    }
+    // Remembered below the epoch that is being prepared, so that its COMMIT is still news.
+    const forward = new Forward(
+      prepare.connection,
+      prepare.epoch - 1,
+      prepare.flow,
+      from,
+      now + TOMBSTONE_MS,
+      true,
+      '',
+    )
+    owner.addForward(forward, now)
+  }
+
+  #adopt(commit: Commit, from: number, now: number): ShiftRefusal | undefined {
+    const owner = this.#owner
+    const snapshot = importSnapshot(commit.snapshot, owner.config.tcp, now, key =>
+      owner.application.resolve(key),
+    )
+    if (typeof snapshot === 'string') return this.#refuse(commit, from, now, 'BAD_SNAPSHOT')
+    const connection = new Connection(commit.connection, commit.epoch, commit.flow, snapshot.tcb)
+    connection.shifts = snapshot.shifts + 1
+    connection.request = snapshot.request
+    connection.since = snapshot.since
+    if (!owner.application.importState(connection, snapshot.application)) {
+      return this.#refuse(commit, from, now, 'BAD_SNAPSHOT')
+    }
+    if (!owner.install(connection)) return this.#refuse(commit, from, now, 'NO_MEMORY')
+    const { mode, id, dispatcherId } = owner.config
+    adopt(connection.tcb, mode === 'clone' ? dispatcherId : id, now)
+    owner.counters.adopted++
+    connection.confirmTo = from
+    // Where no echo of our id can come, there is nothing to wait for.
+    if (mode === 'clone' || !connection.tcb.ts.on) this.confirm(connection)
+    owner.environment.owned(connection)
+    owner.application.resumed(connection, now)
+    return undefined
+  }
+
+  /** Remembers that this epoch was refused after its COMMIT, so that a copy of the COMMIT finds the same answer. */
+  #refuse(commit: Commit, from: number, now: number, reason: ShiftRefusal): ShiftRefusal {
+    const { connection, epoch, flow } = commit
+    const forward = new Forward(connection, epoch, flow, from, now + TOMBSTONE_MS, true, '')
+    forward.refusedEpoch = epoch
+    this.#owner.addForward(forward, now)
+    return reason
+  }
+}

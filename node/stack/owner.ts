@@ -1,0 +1,503 @@
+/**
+ * One owner of connections, sans-IO: packets and messages go in, packets and messages come out, with one deadline.
+ * A node and the dispatcher are the same here but for what they do with a SYN and with packets that nobody knows.
+ * It holds the flows, their timers and the packet path; how connections change hands is in `owner-shifts.ts`.
+ */
+import type { Flow } from '../../clone/flow.ts'
+import type { ShiftResult } from '../../shift/outgoing.ts'
+import { segmentArrives } from '../tcp/arrival.ts'
+import type { TcpConfig } from '../tcp/config.ts'
+import { CONFIRMED, takeEvents } from '../tcp/events.ts'
+import { acceptSyn, flowOf } from '../tcp/open.ts'
+import { nextSegment } from '../tcp/output.ts'
+import { pathMtu } from '../tcp/path-mtu.ts'
+import { resetFor } from '../tcp/reset.ts'
+import { asSeq } from '../tcp/seq.ts'
+import type { Flow as TcpFlow } from '../tcp/tcb.ts'
+import { reusable } from '../tcp/time-wait.ts'
+import { expire } from '../tcp/timers.ts'
+import { createTransmission } from '../tcp/transmission.ts'
+import { retainUnread } from '../tcp/user.ts'
+import { PacketBatch, VNET_DATA_VALID, VNET_HEADER_OCTETS, VNET_NEEDS_CSUM } from '../tun/packet-batch.ts'
+import { createIcmpError, parseIcmp } from '../wire/icmp.ts'
+import { parsePacket } from '../wire/parse.ts'
+import { ACK, createSegment, RST, SYN } from '../wire/segment.ts'
+import type { Application } from './application.ts'
+import { Connection, type Forward } from './connection.ts'
+import { count, createOwnerCounters, type OwnerCounters } from './counters.ts'
+import { Emitter } from './emitter.ts'
+import { Epochs } from './epochs.ts'
+import { FlowTable } from './flow-table.ts'
+import { Forwards } from './forwards.ts'
+import {
+  type ClosedMessage,
+  decodeOwnerMessage,
+  encodeOwnerMessage,
+  MAX_HOPS,
+  type OwnedMessage,
+  type OwnerMessage,
+  type SteerMessage,
+} from './messages.ts'
+import { OwnerShifts } from './owner-shifts.ts'
+import { TimerQueue } from './timer-queue.ts'
+import type { Vips } from './vips.ts'
+
+/** First number of an envelope on the control link: whose message it holds. */
+export const SHIFT_PROTOCOL = 1
+export const OWNER_PROTOCOL = 2
+
+/** Super-segments that one connection may send before the others have their turn: 256 KiB. */
+const MAX_SEGMENTS_A_TURN = 4
+/** Tombstones forgotten in one go; the rest follows at the next. */
+const MAX_EXPIRED_AT_ONCE = 1_000
+/** Owner ids begin at 0. */
+const NOT_RETURNED = -1
+/** How often tombstones are looked through, in milliseconds. */
+const FORWARD_SWEEP_MS = 1_000
+
+export interface OwnerConfig {
+  readonly id: number
+  /** Who knows where a flow lives that we do not know; the same as `id` on the dispatcher itself. */
+  readonly dispatcherId: number
+  readonly vips: Vips
+  readonly tcp: TcpConfig
+  /** `shift`: we stamp our own id, and packets come straight to us. `clone`: the dispatcher's, and it relays. */
+  readonly mode: 'shift' | 'clone'
+  /** Connections and forwards together; new ones beyond are refused. */
+  readonly maxFlows: number
+  /** Upper part of the ids of connections that begin here, so that no two owners give the same. */
+  readonly idBase: number
+}
+
+/** What an owner asks of the world around it. */
+export interface OwnerEnvironment {
+  transmit(batch: PacketBatch): void
+  /** Sends an envelope to another owner; false when it surely was not sent. */
+  send(to: number, envelope: unknown[]): boolean
+  /** The same for what may be lost, as packets may. */
+  sendDroppable(to: number, envelope: unknown[]): boolean
+  /** A uniformly distributed int32. */
+  random(): number
+  /** The initial sequence number of a new connection (RFC 6528); the secret is the cluster's. */
+  initialSequence(flow: TcpFlow, now: number): number
+  /** Wall clock in whole seconds. */
+  nowSecond(): number
+  /** We own the connection now, or it ended here: for the dispatchers' records, off the packet path. */
+  owned(connection: Connection): void
+  closed(connection: Connection): void
+  /** We gave a connection away, and pass its packets on (in clone mode the kernel may do it for us). */
+  forwarding(forward: Forward): void
+  /** Points the kernel's fallback element of a flow at `to`; the answer goes to `owner.steered`. */
+  steer(connection: Connection, epoch: number, to: number): void
+  /** An owner's news for the dispatcher: OWNED, CLOSED or STEER. */
+  told(from: number, message: OwnedMessage | ClosedMessage | SteerMessage, now: number): void
+  /** Whether the owner `id` is one that packets can be sent to now. */
+  reachable(id: number): boolean
+  /** Whether a segment of a flow that nobody claims may be answered by RST now (all nodes have reported). */
+  settled(): boolean
+}
+
+export class Owner {
+  readonly config: OwnerConfig
+  readonly environment: OwnerEnvironment
+  readonly application: Application
+  readonly counters: OwnerCounters = createOwnerCounters()
+  readonly flows: FlowTable<Connection | Forward>
+  readonly byId = new Map<number, Connection | Forward>()
+  readonly forwards: Forwards
+  readonly epochs = new Epochs()
+  readonly #timers = new TimerQueue<Connection>()
+  readonly #emitter: Emitter
+  readonly #shifts: OwnerShifts
+  readonly #segment = createSegment()
+  readonly #icmpError = createIcmpError()
+  readonly #out = createTransmission()
+  /** Connections that may have something to send; each at most once. */
+  #dirty: Connection[] = []
+  #flushing: Connection[] = []
+  #flushingNow = false
+  /** A packet that came over the control link is put here to be parsed like any other. */
+  readonly #injected = new PacketBatch(128 * 1024)
+  #nextId = 1
+  /** Of the call under way. */
+  #now = 0
+  #sweepAt = Number.POSITIVE_INFINITY
+  connections = 0
+
+  constructor(config: OwnerConfig, environment: OwnerEnvironment, application: Application) {
+    this.config = config
+    this.environment = environment
+    this.application = application
+    this.flows = new FlowTable(environment.random(), config.maxFlows)
+    this.forwards = new Forwards(this.flows, this.byId, ({ id, epoch }) =>
+      this.epochs.note(id, epoch, this.#now),
+    )
+    this.#emitter = new Emitter(config.vips, batch => environment.transmit(batch))
+    this.#shifts = new OwnerShifts(this)
+  }
+
+  get isDispatcher(): boolean {
+    return this.config.id === this.config.dispatcherId
+  }
+
+  get shifting(): number {
+    return this.#shifts.outgoing.size
+  }
+
+  /** Packets from the device, virtio header first. */
+  receiveBatch(batch: PacketBatch, now: number): void {
+    this.#now = now
+    for (let index = 0; index < batch.count; index++) this.#packet(batch, index, 0, NOT_RETURNED, now)
+    this.flush(now)
+  }
+
+  /** An envelope of one of our two protocols; others are not for us. Hostile content is dropped and counted. */
+  receiveMessage(from: number, envelope: readonly unknown[], now: number): void {
+    this.#now = now
+    const [protocol, ...plain] = envelope
+    if (protocol === SHIFT_PROTOCOL) {
+      if (!this.#shifts.receive(from, plain, now)) count(this.counters.discarded, 'bad-shift-message')
+    } else if (protocol === OWNER_PROTOCOL) {
+      const message = decodeOwnerMessage(plain)
+      if (message === undefined) count(this.counters.discarded, 'bad-owner-message')
+      else this.#message(from, message, now)
+    }
+    this.flush(now)
+  }
+
+  pollAt(): number {
+    if (this.#dirty.length > 0) return Number.NEGATIVE_INFINITY
+    return Math.min(this.#timers.earliest(), this.#shifts.pollAt(), this.#sweepAt)
+  }
+
+  poll(now: number): void {
+    this.#now = now
+    for (let due = this.#timers.next(now); due !== undefined; due = this.#timers.next(now)) {
+      if (due.frozen || this.byId.get(due.id) !== due) continue
+      expire(due.tcb, now)
+      this.#advance(due, now)
+    }
+    this.#shifts.expire(now)
+    if (now >= this.#sweepAt) {
+      this.forwards.expire(now, MAX_EXPIRED_AT_ONCE)
+      this.#sweepAt = this.forwards.size > 0 ? now + FORWARD_SWEEP_MS : Number.POSITIVE_INFINITY
+    }
+    this.flush(now)
+  }
+
+  /** Begins to move a connection; `done` is called once, perhaps at once. */
+  shift(connection: Connection, to: number, now: number, done: (result: ShiftResult) => void): void {
+    this.#shifts.start(connection, to, now, done)
+  }
+
+  /** The kernel's answer to `environment.steer`. */
+  steered(connection: number, epoch: number, ok: boolean, now: number): void {
+    this.#shifts.outgoing.steered(connection, epoch, ok, now)
+    this.flush(now)
+  }
+
+  peerUp(peer: number, restarted: boolean, now: number): void {
+    this.#shifts.outgoing.peerUp(peer, restarted)
+    this.flush(now)
+  }
+
+  peerDown(peer: number, now: number): void {
+    this.#shifts.outgoing.peerDown(peer, now)
+    this.flush(now)
+  }
+
+  /** Whether `connection` is still this owner's to serve: to be asked after anything asynchronous. */
+  owns(connection: Connection): boolean {
+    return !connection.frozen && this.byId.get(connection.id) === connection
+  }
+
+  /** To be called when the application has changed a connection outside of its own callbacks. */
+  touched(connection: Connection, now: number): void {
+    if (!this.owns(connection)) return
+    this.#advance(connection, now)
+    this.flush(now)
+  }
+
+  /** Everything that may send does so, in turns, and the batch goes out. */
+  flush(now: number): void {
+    // An application that is called back while it sends is served by the call under way.
+    if (this.#flushingNow) return
+    this.#flushingNow = true
+    while (this.#dirty.length > 0) {
+      const turn = this.#dirty
+      this.#dirty = this.#flushing
+      this.#flushing = turn
+      for (let index = 0; index < turn.length; index++) this.#transmit(turn[index] as Connection, now)
+      turn.length = 0
+    }
+    this.#flushingNow = false
+    this.#emitter.flush()
+  }
+
+  markDirty(connection: Connection): void {
+    if (connection.dirty) return
+    connection.dirty = true
+    this.#dirty.push(connection)
+  }
+
+  /** A connection that became ours: by a handshake, or by COMMIT. Replaces whatever the flow was here. */
+  install(connection: Connection): boolean {
+    const before = this.flows.find(connection)
+    if (before?.kind === 'forward') this.forwards.remove(before)
+    else if (before !== undefined) this.#forget(before)
+    const namesake = this.byId.get(connection.id)
+    if (namesake?.kind === 'forward') this.forwards.remove(namesake)
+    if (!this.flows.set(connection)) return false
+    this.byId.set(connection.id, connection)
+    this.connections++
+    this.markDirty(connection)
+    return true
+  }
+
+  /** Takes the connection out of the tables; its flow may be given to a forward then. */
+  remove(connection: Connection): void {
+    this.flows.delete(connection)
+    if (this.byId.get(connection.id) === connection) this.byId.delete(connection.id)
+    this.connections--
+  }
+
+  addForward(forward: Forward, now: number): void {
+    this.forwards.add(forward)
+    this.#sweepAt = Math.min(this.#sweepAt, now + FORWARD_SWEEP_MS)
+  }
+
+  /** Ends a connection at once without a word to the client: it lives elsewhere, or has been replaced. */
+  #forget(connection: Connection): void {
+    this.remove(connection)
+    this.epochs.note(connection.id, connection.epoch, this.#now)
+    this.#shifts.leaving(connection)
+    this.application.released(connection, this.#now)
+  }
+
+  #packet(batch: PacketBatch, index: number, hops: number, returnedBy: number, now: number): void {
+    const offset = batch.offsetOf(index)
+    const octets = batch.headOctetsOf(index) - VNET_HEADER_OCTETS
+    const trusted = ((batch.arena[offset] as number) & (VNET_NEEDS_CSUM | VNET_DATA_VALID)) !== 0
+    const segment = this.#segment
+    const verdict = parsePacket(
+      batch.arena,
+      batch.view,
+      offset + VNET_HEADER_OCTETS,
+      octets,
+      trusted,
+      segment,
+    )
+    if (verdict !== 'tcp' && verdict !== 'icmp') return count(this.counters.discarded, verdict)
+    const { vips } = this.config
+    if (!vips.has(segment.family, segment.dst0, segment.dst1, segment.dst2, segment.dst3)) {
+      return count(this.counters.discarded, 'not-our-address')
+    }
+    if (verdict === 'icmp') return this.#icmp(batch, index, trusted, hops, now)
+    const entry = this.flows.get(
+      segment.src0,
+      segment.src1,
+      segment.src2,
+      segment.src3,
+      segment.srcPort,
+      segment.dstPort,
+    )
+    if (entry === undefined) this.#unknown(batch, index, hops, returnedBy, now)
+    else if (entry.kind === 'connection') {
+      if (this.#isSuccessor(entry, now)) this.#unknown(batch, index, hops, returnedBy, now)
+      else this.#deliver(entry, now)
+    } else if (entry.to !== returnedBy) this.#passOn(entry.to, batch, index, hops)
+    else {
+      // Our record says that this flow is the sender's, and the sender knows nothing of it: it has ended. Unless its
+      // COMMIT is still on the way.
+      if (this.#shifts.outgoing.has(entry.id)) return count(this.counters.discarded, 'not-there-yet')
+      this.forwards.remove(entry)
+      this.#unknown(batch, index, hops, returnedBy, now)
+    }
+  }
+
+  /** An echo request is answered; an error goes to the owner of the flow that it quotes (RFC 5927: validated there). */
+  #icmp(batch: PacketBatch, index: number, trusted: boolean, hops: number, now: number): void {
+    const error = this.#icmpError
+    const verdict = parseIcmp(batch.view, this.#segment, trusted, error)
+    if (verdict === 'echo-request') return this.#emitter.echo(this.#segment)
+    if (verdict !== 'error') return count(this.counters.discarded, `icmp-${verdict}`)
+    const entry = this.flows.get(error.dst0, error.dst1, error.dst2, error.dst3, error.dstPort, error.srcPort)
+    if (entry?.kind === 'forward') return this.#passOn(entry.to, batch, index, hops)
+    if (entry === undefined || error.kind !== 'packet-too-big' || error.mtu === 0) {
+      return count(this.counters.discarded, 'icmp-error')
+    }
+    pathMtu(entry.tcb, error.mtu, asSeq(error.seq), now)
+    this.#advance(entry, now)
+  }
+
+  /** A SYN that begins a new connection in the place of one in TIME-WAIT (RFC 6191), which ends here. */
+  #isSuccessor(connection: Connection, now: number): boolean {
+    if ((this.#segment.flags & (SYN | ACK | RST)) !== SYN || connection.tcb.state !== 'TIME-WAIT')
+      return false
+    if (!reusable(connection.tcb, this.#segment, now)) return false
+    this.#closed(connection, now)
+    return true
+  }
+
+  #deliver(connection: Connection, now: number): void {
+    const { tcb } = connection
+    segmentArrives(tcb, this.#segment, now)
+    this.#advance(connection, now)
+    // What the application has not taken lies in the packet's own buffer, which is used again.
+    retainUnread(tcb)
+  }
+
+  /** Tells the application what is new, and has the connection transmit, or ends it. */
+  #advance(connection: Connection, now: number): void {
+    const { tcb } = connection
+    const events = takeEvents(tcb)
+    if ((events & CONFIRMED) !== 0 && connection.confirmTo >= 0) this.#shifts.confirm(connection)
+    if (events !== 0) this.application.advanced(connection, events, now)
+    if (connection.frozen) return
+    if (tcb.state === 'CLOSED') {
+      this.#drain(connection, Number.POSITIVE_INFINITY, now)
+      return this.#closed(connection, now)
+    }
+    this.markDirty(connection)
+  }
+
+  #transmit(connection: Connection, now: number): void {
+    connection.dirty = false
+    if (connection.frozen || this.byId.get(connection.id) !== connection) return
+    if (this.#drain(connection, MAX_SEGMENTS_A_TURN, now)) this.markDirty(connection)
+    // An abort, or the last acknowledgement of all, ends the connection as it is sent.
+    if (connection.tcb.state === 'CLOSED') return this.#advance(connection, now)
+    this.#timers.update(connection)
+  }
+
+  /** Sends up to `turns` segments; true when there may be more. */
+  #drain(connection: Connection, turns: number, now: number): boolean {
+    const { tcb } = connection
+    for (let turn = 0; turn < turns; turn++) {
+      if (!nextSegment(tcb, now, this.#out)) return false
+      this.#emitter.emit(connection, this.#out, tcb.sendQueue)
+    }
+    return true
+  }
+
+  #closed(connection: Connection, now: number): void {
+    if (this.byId.get(connection.id) !== connection) return
+    this.remove(connection)
+    this.epochs.note(connection.id, connection.epoch, now)
+    this.#shifts.leaving(connection)
+    this.counters.closed++
+    this.#shifts.outgoing.closed(connection.id, now)
+    this.application.released(connection, now)
+    this.environment.closed(connection)
+  }
+
+  /**
+   * A flow that is neither ours nor known to be another's. A node never answers such a segment: it hands the packet
+   * to the dispatcher, which accepts, asks the owner that the timestamp names, or resets.
+   */
+  #unknown(batch: PacketBatch, index: number, hops: number, returnedBy: number, now: number): void {
+    const segment = this.#segment
+    if (!this.isDispatcher) {
+      this.counters.unknownPackets++
+      if (hops >= MAX_HOPS) {
+        this.counters.droppedForwards++
+        return
+      }
+      const octets = batch.copyOf(index)
+      this.#sendPacket(this.config.dispatcherId, { type: 'RETURNED', hops: hops + 1, octets })
+      return
+    }
+    if ((segment.flags & (SYN | ACK | RST)) === SYN) return this.#accept(now)
+    const named = segment.hasTimestamps
+      ? segment.tsEcr & ((1 << this.config.tcp.ownerIdBits) - 1)
+      : this.config.id
+    if (
+      returnedBy === NOT_RETURNED &&
+      named !== this.config.id &&
+      (segment.flags & ACK) !== 0 &&
+      this.environment.reachable(named)
+    ) {
+      return this.#passOn(named, batch, index, hops)
+    }
+    if ((segment.flags & RST) !== 0 || !this.environment.settled()) {
+      return count(this.counters.discarded, 'unknown-flow')
+    }
+    if (!resetFor(segment, this.#out)) return
+    this.counters.resetsSent++
+    this.#emitter.emit(this.#flowOfSegment(), this.#out, undefined)
+  }
+
+  #accept(now: number): void {
+    const segment = this.#segment
+    if (segment.dstPort !== this.config.vips.port) {
+      if (!resetFor(segment, this.#out)) return
+      this.counters.resetsSent++
+      return this.#emitter.emit(this.#flowOfSegment(), this.#out, undefined)
+    }
+    if (this.flows.full) {
+      this.counters.refusedSyns++
+      return
+    }
+    const flow = this.#flowOfSegment()
+    const { environment } = this
+    const isn = environment.initialSequence(flowOf(segment), now)
+    const tcb = acceptSyn(segment, this.config.tcp, isn, environment.random() & 0xffffff, now)
+    const connection = new Connection(this.config.idBase + this.#nextId++, 0, flow, tcb)
+    connection.since = environment.nowSecond()
+    this.install(connection)
+    this.counters.accepted++
+    this.application.accepted(connection, now)
+  }
+
+  #flowOfSegment(): Flow {
+    const segment = this.#segment
+    return {
+      family: segment.family,
+      remote0: segment.src0,
+      remote1: segment.src1,
+      remote2: segment.src2,
+      remote3: segment.src3,
+      remotePort: segment.srcPort,
+      localPort: segment.dstPort,
+    }
+  }
+
+  #passOn(to: number, batch: PacketBatch, index: number, hops: number): void {
+    if (hops >= MAX_HOPS || to === this.config.id) {
+      this.counters.droppedForwards++
+      return
+    }
+    this.#sendPacket(to, { type: 'PACKET', hops: hops + 1, octets: batch.copyOf(index) })
+  }
+
+  #sendPacket(to: number, message: OwnerMessage): void {
+    const sent = this.environment.sendDroppable(to, [OWNER_PROTOCOL, ...encodeOwnerMessage(message)])
+    if (sent) this.counters.forwardedPackets++
+    else this.counters.droppedForwards++
+  }
+
+  #message(from: number, message: OwnerMessage, now: number): void {
+    switch (message.type) {
+      case 'PACKET':
+        this.counters.receivedForwards++
+        return this.#inject(message.octets, message.hops, NOT_RETURNED, now)
+      case 'RETURNED':
+        return this.#inject(message.octets, message.hops, from, now)
+      case 'STEERED':
+        return this.#shifts.outgoing.steered(message.connection, message.epoch, message.ok, now)
+      case 'OWNED':
+      case 'CLOSED':
+      case 'STEER':
+        return this.environment.told(from, message, now)
+    }
+  }
+
+  /** A packet that another owner passed to us, parsed like any other. */
+  #inject(octets: Uint8Array, hops: number, returnedBy: number, now: number): void {
+    this.#injected.clear()
+    if (octets.length <= VNET_HEADER_OCTETS || !this.#injected.push(octets)) {
+      return count(this.counters.discarded, 'bad-owner-message')
+    }
+    this.#packet(this.#injected, 0, hops, returnedBy, now)
+  }
+}

@@ -1,0 +1,88 @@
+/**
+ * Deadlines of many connections, of which most move later before they come due (every acknowledgement moves the
+ * retransmission timer). A heap entry is therefore only added when a deadline moves earlier than the one queued;
+ * one that moved later is found out when its old entry comes up, and queued again. Holds no clock.
+ */
+
+/** What can be queued: it remembers for which time it stands in the heap. */
+export interface Timed {
+  /** Time of the valid heap entry, or Infinity when there is none. Only the queue writes it. */
+  queuedAt: number
+  /** The deadline that holds now, Infinity for none. */
+  deadline(): number
+}
+
+export class TimerQueue<Item extends Timed> {
+  readonly #times: number[] = []
+  readonly #items: Item[] = []
+
+  /** Heap entries, stale ones included. */
+  get length(): number {
+    return this.#items.length
+  }
+
+  /** To be called whenever the deadline of `item` may have moved earlier. */
+  update(item: Item): void {
+    const deadline = item.deadline()
+    if (deadline < item.queuedAt) {
+      item.queuedAt = deadline
+      this.#push(deadline, item)
+    }
+  }
+
+  /** When `next` should be asked again; early is possible, late is not. */
+  earliest(): number {
+    return this.#times[0] ?? Number.POSITIVE_INFINITY
+  }
+
+  /** Takes one item whose deadline is due, or undefined. The caller acts on it and calls `update` again. */
+  next(now: number): Item | undefined {
+    while (this.earliest() <= now) {
+      const time = this.#times[0] as number
+      const item = this.#pop()
+      if (item.queuedAt !== time) continue
+      item.queuedAt = Number.POSITIVE_INFINITY
+      if (item.deadline() <= now) return item
+      this.update(item)
+    }
+    return undefined
+  }
+
+  #push(time: number, item: Item): void {
+    const times = this.#times
+    const items = this.#items
+    let at = times.push(time) - 1
+    items.push(item)
+    while (at > 0) {
+      const parent = (at - 1) >> 1
+      const parentTime = times[parent] as number
+      if (parentTime <= time) break
+      times[at] = parentTime
+      items[at] = items[parent] as Item
+      at = parent
+    }
+    times[at] = time
+    items[at] = item
+  }
+
+  #pop(): Item {
+    const times = this.#times
+    const items = this.#items
+    const top = items[0] as Item
+    const time = times.pop() as number
+    const item = items.pop() as Item
+    const length = times.length
+    if (length === 0) return top
+    let at = 0
+    for (let child = 1; child < length; child = 2 * at + 1) {
+      if (child + 1 < length && (times[child + 1] as number) < (times[child] as number)) child++
+      if ((times[child] as number) >= time) break
+      times[at] = times[child] as number
+      items[at] = items[child] as Item
+      at = child
+    }
+    times[at] = time
+    items[at] = item
+    return top
+  }
+}

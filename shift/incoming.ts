@@ -1,0 +1,149 @@
+/**
+ * The target's half of the shift protocol: dormant clones between PREPARE and COMMIT, and the acknowledgement of what
+ * was adopted. A dormant clone transmits nothing. Every message may come twice, late or never; what was decided about
+ * an epoch is remembered by the host (with the connection, or with the forward that it leaves behind).
+ */
+import type { Abort, Commit, Prepare, ShiftMessage, ShiftRefusal } from './messages.ts'
+
+/** A clone whose source fell silent is dropped; longer than the source waits, so that the source decides first. */
+export const DORMANT_MS = 10_000
+/** Clones waiting for their COMMIT; each costs a few hundred octets. */
+export const MAX_DORMANT = 16_384
+
+export interface IncomingHost {
+  send(to: number, message: ShiftMessage): boolean
+  /** The highest epoch of `connection` that this owner has adopted, refused or given away; -1 where unknown. */
+  knownEpoch(connection: number): number
+  /** Whether the epoch that is known was refused after its COMMIT, and not adopted. */
+  refused(connection: number, epoch: number): boolean
+  /** Why the connection cannot be taken now, or undefined. Must not change anything. */
+  admits(prepare: Prepare): ShiftRefusal | undefined
+  /** Fetches what the connection needs, then calls `checked` of this table (at once, where all is in memory). */
+  fetch(prepare: Prepare): void
+  /** A dormant clone stands: packets of the flow that reach us already belong to `from`. */
+  dormant(prepare: Prepare, from: number, now: number): void
+  /** The clone is dropped without having been adopted. */
+  drop(prepare: Prepare, from: number): void
+  /** Becomes the owner. On a refusal nothing was transmitted, and the epoch is remembered as refused. */
+  adopt(commit: Commit, from: number, now: number): ShiftRefusal | undefined
+}
+
+interface Dormant {
+  readonly prepare: Prepare
+  readonly from: number
+  readonly deadline: number
+  ready: boolean
+}
+
+export class IncomingShifts {
+  readonly #host: IncomingHost
+  readonly #dormant = new Map<number, Dormant>()
+
+  constructor(host: IncomingHost) {
+    this.#host = host
+  }
+
+  get size(): number {
+    return this.#dormant.size
+  }
+
+  receive(from: number, message: Prepare | Abort | Commit, now: number): void {
+    switch (message.type) {
+      case 'PREPARE':
+        return this.#prepare(from, message, now)
+      case 'ABORT':
+        return this.#abort(from, message)
+      case 'COMMIT':
+        return this.#commit(from, message, now)
+    }
+  }
+
+  /** The answer to `fetch`. */
+  checked(prepare: Prepare, refusal: ShiftRefusal | undefined): void {
+    const dormant = this.#dormant.get(prepare.connection)
+    // Another PREPARE may have taken its place while the object was read.
+    if (dormant === undefined || dormant.prepare !== prepare) return
+    const { connection, epoch } = prepare
+    if (refusal === undefined) {
+      dormant.ready = true
+      this.#host.send(dormant.from, { type: 'PREPARED', connection, epoch })
+    } else {
+      this.#forget(dormant)
+      this.#host.send(dormant.from, { type: 'REFUSED', connection, epoch, reason: refusal })
+    }
+  }
+
+  pollAt(): number {
+    // Insertion order is the order of deadlines: each waits equally long, and a replaced clone is inserted anew.
+    for (const dormant of this.#dormant.values()) return dormant.deadline
+    return Number.POSITIVE_INFINITY
+  }
+
+  expire(now: number): void {
+    for (const dormant of this.#dormant.values()) {
+      if (dormant.deadline > now) return
+      this.#forget(dormant)
+    }
+  }
+
+  #prepare(from: number, prepare: Prepare, now: number): void {
+    const { connection, epoch } = prepare
+    const known = this.#dormant.get(connection)
+    if (known !== undefined && known.from === from && known.prepare.epoch === epoch) {
+      if (sameNeeds(known.prepare, prepare)) {
+        // A copy of the same PREPARE must not disturb the hand-over under way (Capybara's completions fell to 49 %).
+        if (known.ready) this.#host.send(from, { type: 'PREPARED', connection, epoch })
+        return
+      }
+    } else if (known !== undefined && known.prepare.epoch >= epoch) return
+    if (epoch <= this.#host.knownEpoch(connection)) {
+      this.#host.send(from, { type: 'REFUSED', connection, epoch, reason: 'STALE' })
+      return
+    }
+    if (known !== undefined) this.#forget(known)
+    const refusal = this.#dormant.size >= MAX_DORMANT ? 'NO_MEMORY' : this.#host.admits(prepare)
+    if (refusal !== undefined) {
+      this.#host.send(from, { type: 'REFUSED', connection, epoch, reason: refusal })
+      return
+    }
+    this.#dormant.set(connection, { prepare, from, deadline: now + DORMANT_MS, ready: false })
+    this.#host.dormant(prepare, from, now)
+    this.#host.fetch(prepare)
+  }
+
+  #abort(from: number, abort: Abort): void {
+    const dormant = this.#dormant.get(abort.connection)
+    if (dormant !== undefined && dormant.from === from && dormant.prepare.epoch === abort.epoch) {
+      this.#forget(dormant)
+    }
+  }
+
+  /**
+   * The source has let go: unless this very epoch was decided before, we own the connection from here, whether or not
+   * its clone still stands (it may have timed out here while COMMIT was repeated over a new link).
+   */
+  #commit(from: number, commit: Commit, now: number): void {
+    const { connection, epoch } = commit
+    if (epoch <= this.#host.knownEpoch(connection)) {
+      if (this.#host.refused(connection, epoch)) {
+        this.#host.send(from, { type: 'REFUSED', connection, epoch, reason: 'STALE' })
+      } else this.#host.send(from, { type: 'SHIFTED', connection, epoch, confirmed: false })
+      return
+    }
+    const dormant = this.#dormant.get(connection)
+    if (dormant !== undefined && dormant.prepare.epoch <= epoch) this.#dormant.delete(connection)
+    const refusal = this.#host.adopt(commit, from, now)
+    if (refusal !== undefined) {
+      this.#host.send(from, { type: 'REFUSED', connection, epoch, reason: refusal })
+    }
+  }
+
+  #forget(dormant: Dormant): void {
+    this.#dormant.delete(dormant.prepare.connection)
+    this.#host.drop(dormant.prepare, dormant.from)
+  }
+}
+
+function sameNeeds(a: Prepare, b: Prepare): boolean {
+  return a.needs.length === b.needs.length && a.needs.every((need, index) => need === b.needs[index])
+}

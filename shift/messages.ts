@@ -1,0 +1,138 @@
+/**
+ * The messages of the shift protocol, and their form on the control link: arrays that begin with a number, because
+ * they are sent for every connection and must be small. What comes in is checked here whole; behind `decode`
+ * nothing needs to be doubted but the snapshot, which `clone/` checks.
+ */
+import { exportFlow, type Flow, importFlow } from '../clone/flow.ts'
+
+/** Raised when a form changes; a link between different versions is refused in its hello. */
+export const SHIFT_PROTOCOL_VERSION = 1
+
+/** Content keys that one connection may refer to at a time; more pipelined objects than this are refused. */
+export const MAX_NEEDS = 64
+/** A path of the longest allowed request target and its validator. */
+export const MAX_NEED_CHARS = 8_400
+
+/**
+ * Why a shift did not happen. `TARGET_*` and `NO_*` are the target's words; the others are the source's.
+ * After any of them the source owns the connection as before.
+ */
+export const SHIFT_REFUSALS = [
+  'NO_OBJECT',
+  'NO_MEMORY',
+  'DRAINING',
+  'STALE',
+  'BAD_SNAPSHOT',
+  'FLOW_TAKEN',
+  'TIMEOUT',
+  'TARGET_DOWN',
+  'UNKNOWN_TARGET',
+  'ALREADY_SHIFTING',
+  'NOT_SHIFTABLE',
+  'CLOSED',
+  'CHANGED',
+  'BUSY',
+  'STEERING',
+] as const
+export type ShiftRefusal = (typeof SHIFT_REFUSALS)[number]
+
+/** Names one change of owner: the connection, and the epoch that it begins. */
+interface Named {
+  readonly connection: number
+  readonly epoch: number
+}
+
+export interface Prepare extends Named {
+  readonly type: 'PREPARE'
+  readonly flow: Flow
+  /** Keys of the contents that unsent or unacknowledged octets refer to. */
+  readonly needs: readonly string[]
+  /** Octets that will travel by value: a bound for the target's memory. */
+  readonly octets: number
+}
+export interface Prepared extends Named {
+  readonly type: 'PREPARED'
+}
+export interface Refused extends Named {
+  readonly type: 'REFUSED'
+  readonly reason: ShiftRefusal
+}
+export interface Abort extends Named {
+  readonly type: 'ABORT'
+}
+export interface Commit extends Named {
+  readonly type: 'COMMIT'
+  readonly flow: Flow
+  readonly snapshot: unknown
+}
+export interface Shifted extends Named {
+  readonly type: 'SHIFTED'
+  /** Whether the target has seen its own id echoed; false in the answer to a repeated COMMIT. */
+  readonly confirmed: boolean
+}
+export type ShiftMessage = Prepare | Prepared | Refused | Abort | Commit | Shifted
+
+const TYPES: readonly ShiftMessage['type'][] = [
+  'PREPARE',
+  'PREPARED',
+  'REFUSED',
+  'ABORT',
+  'COMMIT',
+  'SHIFTED',
+]
+
+export function encodeShiftMessage(message: ShiftMessage): unknown[] {
+  const head = [TYPES.indexOf(message.type), message.connection, message.epoch]
+  switch (message.type) {
+    case 'PREPARE':
+      return [...head, exportFlow(message.flow), message.needs, message.octets]
+    case 'REFUSED':
+      return [...head, SHIFT_REFUSALS.indexOf(message.reason)]
+    case 'COMMIT':
+      return [...head, exportFlow(message.flow), message.snapshot]
+    case 'SHIFTED':
+      return [...head, message.confirmed]
+    case 'PREPARED':
+    case 'ABORT':
+      return head
+  }
+}
+
+/** Undefined for anything that is not a message of this protocol. */
+export function decodeShiftMessage(plain: readonly unknown[]): ShiftMessage | undefined {
+  const [tag, connection, epoch, a, b, c] = plain
+  const type = typeof tag === 'number' ? TYPES[tag] : undefined
+  if (type === undefined || !isCount(connection) || !isCount(epoch)) return undefined
+  switch (type) {
+    case 'PREPARE': {
+      const flow = importFlow(a)
+      if (flow === undefined || !isNeeds(b) || !isCount(c)) return undefined
+      return { type, connection, epoch, flow, needs: b, octets: c }
+    }
+    case 'REFUSED': {
+      const reason = typeof a === 'number' ? SHIFT_REFUSALS[a] : undefined
+      return reason === undefined ? undefined : { type, connection, epoch, reason }
+    }
+    case 'COMMIT': {
+      const flow = importFlow(a)
+      return flow === undefined ? undefined : { type, connection, epoch, flow, snapshot: b }
+    }
+    case 'SHIFTED':
+      return typeof a === 'boolean' ? { type, connection, epoch, confirmed: a } : undefined
+    case 'PREPARED':
+    case 'ABORT':
+      return { type, connection, epoch }
+  }
+}
+
+function isCount(value: unknown): value is number {
+  return Number.isSafeInteger(value) && (value as number) >= 0
+}
+
+function isNeeds(value: unknown): value is string[] {
+  return (
+    Array.isArray(value) &&
+    value.length <= MAX_NEEDS &&
+    value.every(need => typeof need === 'string' && need.length <= MAX_NEED_CHARS)
+  )
+}

@@ -1,0 +1,275 @@
+/**
+ * The source's half of the shift protocol: every connection that this owner is giving away, from PREPARE to SHIFTED.
+ * Before COMMIT the connection is untouched and goes on being served; sending COMMIT is the single point of no
+ * return. It knows connections by number only: what freezing one means, its host does.
+ */
+import type { Flow } from '../clone/flow.ts'
+import type { Commit, Prepared, Refused, Shifted, ShiftMessage, ShiftRefusal } from './messages.ts'
+
+/** A target that must first read a large object from disk needs time; the client loses nothing meanwhile. */
+export const DEFAULT_PREPARE_TIMEOUT_MS = 5_000
+/** First repeat of an unanswered COMMIT; doubled each time. */
+export const COMMIT_REPEAT_MS = 250
+/** No repeat after this: far below `TOMBSTONE_MS`, so that no COMMIT arrives where its epoch is forgotten. */
+export const COMMIT_GIVE_UP_MS = 10_000
+/** Shifts under way from one owner; more are refused as BUSY and can be asked for again. */
+export const MAX_OUTGOING = 16_384
+/** A connection that begins another object while the target fetches the first is prepared again this often. */
+const MAX_PREPARES = 4
+
+export type ShiftResult =
+  | {
+      readonly ok: true
+      readonly confirmed: boolean
+      readonly ms: number
+      readonly pauseMs: number
+    }
+  | { readonly ok: false; readonly reason: ShiftRefusal }
+
+/** What the state machine asks of the owner that runs it. */
+export interface OutgoingHost {
+  /** False when the message was surely not sent. */
+  send(to: number, message: ShiftMessage): boolean
+  /** The keys and the octets by value that a snapshot would carry now; undefined when the connection is gone. */
+  requirements(connection: number): { needs: readonly string[]; octets: number } | undefined
+  /** Whether the kernel must be told before COMMIT (a client without timestamps). */
+  needsSteering(connection: number): boolean
+  /** Points the flow at `to`, and calls `steered` of this table when done. */
+  steer(connection: number, epoch: number, to: number): void
+  /** Stops the connection and returns its state; it is thawed by `thaw`. */
+  freeze(connection: number, now: number): unknown
+  thaw(connection: number, now: number): void
+  /** COMMIT is on its way: from now on only forward what still arrives. */
+  release(connection: number, epoch: number, to: number, now: number): void
+  /** The target refused after COMMIT without ever having transmitted: the frozen connection is ours again. */
+  reclaim(connection: number, epoch: number, now: number): void
+}
+
+type Phase = 'preparing' | 'steering' | 'committed'
+
+class Shift {
+  readonly connection: number
+  readonly epoch: number
+  readonly to: number
+  readonly flow: Flow
+  readonly startedAt: number
+  readonly done: (result: ShiftResult) => void
+  phase: Phase = 'preparing'
+  needs: readonly string[]
+  prepares = 1
+  deadline: number
+  repeatMs = COMMIT_REPEAT_MS
+  committedAt = 0
+  commit: Commit | undefined = undefined
+
+  constructor(
+    connection: number,
+    epoch: number,
+    to: number,
+    flow: Flow,
+    needs: readonly string[],
+    startedAt: number,
+    deadline: number,
+    done: (result: ShiftResult) => void,
+  ) {
+    this.connection = connection
+    this.epoch = epoch
+    this.to = to
+    this.flow = flow
+    this.needs = needs
+    this.startedAt = startedAt
+    this.deadline = deadline
+    this.done = done
+  }
+}
+
+export class OutgoingShifts {
+  readonly #host: OutgoingHost
+  readonly #prepareTimeoutMs: number
+  readonly #shifts = new Map<number, Shift>()
+  /** Never later than the earliest deadline; exact after each `expire`. */
+  #pollAt = Number.POSITIVE_INFINITY
+
+  constructor(host: OutgoingHost, prepareTimeoutMs: number = DEFAULT_PREPARE_TIMEOUT_MS) {
+    this.#host = host
+    this.#prepareTimeoutMs = prepareTimeoutMs
+  }
+
+  get size(): number {
+    return this.#shifts.size
+  }
+
+  has(connection: number): boolean {
+    return this.#shifts.has(connection)
+  }
+
+  /**
+   * Begins to move `connection` to the owner `to`; `done` is called once. `epoch` must be higher than any that this
+   * connection has had or tried, so that no late answer to an earlier attempt can be taken for one to this.
+   */
+  start(
+    connection: number,
+    epoch: number,
+    flow: Flow,
+    to: number,
+    now: number,
+    done: (result: ShiftResult) => void,
+  ): void {
+    const refuse = (reason: ShiftRefusal) => done({ ok: false, reason })
+    if (this.#shifts.has(connection)) return refuse('ALREADY_SHIFTING')
+    if (this.#shifts.size >= MAX_OUTGOING) return refuse('BUSY')
+    const requirements = this.#host.requirements(connection)
+    if (requirements === undefined) return refuse('CLOSED')
+    const deadline = now + this.#prepareTimeoutMs
+    const shift = new Shift(connection, epoch, to, flow, requirements.needs, now, deadline, done)
+    if (!this.#prepare(shift, requirements.octets)) return refuse('TARGET_DOWN')
+    this.#shifts.set(connection, shift)
+    this.#pollAt = Math.min(this.#pollAt, deadline)
+  }
+
+  receive(from: number, message: Prepared | Refused | Shifted, now: number): void {
+    const shift = this.#shifts.get(message.connection)
+    // Anything of another epoch or another target is a late copy from an earlier attempt.
+    if (shift === undefined || shift.epoch !== message.epoch || shift.to !== from) return
+    switch (message.type) {
+      case 'PREPARED':
+        if (shift.phase === 'preparing') this.#prepared(shift, now)
+        return
+      case 'REFUSED':
+        if (shift.phase === 'committed') this.#host.reclaim(shift.connection, shift.epoch, now)
+        else if (shift.phase === 'steering') this.#host.thaw(shift.connection, now)
+        this.#finish(shift, { ok: false, reason: message.reason })
+        return
+      case 'SHIFTED':
+        if (shift.phase !== 'committed') return
+        this.#finish(shift, {
+          ok: true,
+          confirmed: message.confirmed,
+          ms: now - shift.startedAt,
+          pauseMs: now - shift.committedAt,
+        })
+        return
+    }
+  }
+
+  /** The kernel steers the flow to the target now, or could not be told. */
+  steered(connection: number, epoch: number, ok: boolean, now: number): void {
+    const shift = this.#shifts.get(connection)
+    if (shift === undefined || shift.epoch !== epoch || shift.phase !== 'steering') return
+    if (ok) this.#commit(shift, now)
+    else this.#abort(shift, 'STEERING', now)
+  }
+
+  /** The connection ended while we were asking; after COMMIT it is not ours to end. */
+  closed(connection: number, now: number): void {
+    const shift = this.#shifts.get(connection)
+    if (shift !== undefined && shift.phase !== 'committed') this.#abort(shift, 'CLOSED', now)
+  }
+
+  /** The link to `peer` broke. Before COMMIT that is an abort; after it COMMIT is repeated on the next link. */
+  peerDown(peer: number, now: number): void {
+    for (const shift of this.#shifts.values()) {
+      if (shift.to === peer && shift.phase !== 'committed') this.#abort(shift, 'TARGET_DOWN', now)
+    }
+  }
+
+  /**
+   * A link to `peer` stands again. Its COMMITs are repeated, but never to a successor of the process they were meant
+   * for: that one may have adopted and transmitted before it died, and an old state must not come to life behind it.
+   */
+  peerUp(peer: number, restarted: boolean): void {
+    for (const shift of this.#shifts.values()) {
+      if (shift.to !== peer || shift.commit === undefined) continue
+      if (restarted) this.#finish(shift, { ok: false, reason: 'TARGET_DOWN' })
+      else this.#host.send(peer, shift.commit)
+    }
+  }
+
+  pollAt(): number {
+    return this.#pollAt
+  }
+
+  expire(now: number): void {
+    if (now < this.#pollAt) return
+    this.#pollAt = Number.POSITIVE_INFINITY
+    for (const shift of this.#shifts.values()) {
+      if (shift.deadline <= now) this.#overdue(shift, now)
+      else this.#pollAt = Math.min(this.#pollAt, shift.deadline)
+    }
+  }
+
+  #overdue(shift: Shift, now: number): void {
+    if (shift.phase !== 'committed') return this.#abort(shift, 'TIMEOUT', now)
+    if (now - shift.committedAt >= COMMIT_GIVE_UP_MS) {
+      return this.#finish(shift, { ok: true, confirmed: false, ms: now - shift.startedAt, pauseMs: 0 })
+    }
+    this.#host.send(shift.to, shift.commit as Commit)
+    shift.repeatMs *= 2
+    shift.deadline = now + shift.repeatMs
+    this.#pollAt = Math.min(this.#pollAt, shift.deadline)
+  }
+
+  #prepare(shift: Shift, octets: number): boolean {
+    const { connection, epoch, flow, needs } = shift
+    return this.#host.send(shift.to, {
+      type: 'PREPARE',
+      connection,
+      epoch,
+      flow,
+      needs,
+      octets,
+    })
+  }
+
+  #prepared(shift: Shift, now: number): void {
+    if (this.#host.needsSteering(shift.connection)) {
+      shift.phase = 'steering'
+      this.#host.steer(shift.connection, shift.epoch, shift.to)
+    } else this.#commit(shift, now)
+  }
+
+  #commit(shift: Shift, now: number): void {
+    const requirements = this.#host.requirements(shift.connection)
+    if (requirements === undefined) return this.#abort(shift, 'CLOSED', now)
+    if (!requirements.needs.every(need => shift.needs.includes(need))) {
+      return this.#prepareAgain(shift, requirements.needs, requirements.octets, now)
+    }
+    const { connection, epoch, flow } = shift
+    const snapshot = this.#host.freeze(connection, now)
+    const commit: Commit = {
+      type: 'COMMIT',
+      connection,
+      epoch,
+      flow,
+      snapshot,
+    }
+    // The single point of no return: once this returns true, the target may own the connection.
+    if (!this.#host.send(shift.to, commit)) return this.#abort(shift, 'TARGET_DOWN', now)
+    shift.phase = 'committed'
+    shift.commit = commit
+    shift.committedAt = now
+    shift.deadline = now + shift.repeatMs
+    this.#pollAt = Math.min(this.#pollAt, shift.deadline)
+    this.#host.release(connection, epoch, shift.to, now)
+  }
+
+  /** The connection began another response meanwhile: the target is asked about that object too. */
+  #prepareAgain(shift: Shift, needs: readonly string[], octets: number, now: number): void {
+    if (shift.prepares++ >= MAX_PREPARES) return this.#abort(shift, 'CHANGED', now)
+    shift.needs = needs
+    shift.phase = 'preparing'
+    if (!this.#prepare(shift, octets)) this.#abort(shift, 'TARGET_DOWN', now)
+  }
+
+  #abort(shift: Shift, reason: ShiftRefusal, now: number): void {
+    const { connection, epoch } = shift
+    this.#host.send(shift.to, { type: 'ABORT', connection, epoch })
+    this.#host.thaw(connection, now)
+    this.#finish(shift, { ok: false, reason })
+  }
+
+  #finish(shift: Shift, result: ShiftResult): void {
+    this.#shifts.delete(shift.connection)
+    shift.done(result)
+  }
+}
