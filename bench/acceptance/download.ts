@@ -1,0 +1,54 @@
+/**
+ * A program for the client's namespace: downloads one URL over the kernel's own TCP and prints, as one line of JSON, what came
+ * of it. Arguments: URL.
+ */
+import { createHash } from 'node:crypto'
+import { get } from 'node:http'
+
+/** A pause longer than this is listed. */
+const LISTED_GAP_MS = 50
+const TIMEOUT_MS = 120_000
+
+export interface Download {
+  readonly octets: number
+  readonly sha256: string
+  readonly ms: number
+  readonly longestGapMs: number
+  /** Pauses of more than 50 ms: when they began, and how long they were. */
+  readonly gaps: readonly (readonly [number, number])[]
+  readonly error: string
+}
+
+function download(url: string): Promise<Download> {
+  return new Promise(resolve => {
+    const hash = createHash('sha256')
+    const startedAt = performance.now()
+    let lastAt = startedAt
+    let octets = 0
+    let longestGapMs = 0
+    const gaps: [number, number][] = []
+    const finish = (error: string) => {
+      const ms = performance.now() - startedAt
+      resolve({ octets, sha256: hash.digest('hex'), ms, longestGapMs, gaps, error })
+    }
+    const request = get(url, response => {
+      response.on('data', (chunk: Buffer) => {
+        const now = performance.now()
+        const gap = now - lastAt
+        if (gap > longestGapMs) longestGapMs = gap
+        if (gap > LISTED_GAP_MS) gaps.push([Math.round(lastAt - startedAt), Math.round(gap)])
+        lastAt = now
+        octets += chunk.length
+        hash.update(chunk)
+      })
+      response.on('end', () => finish(response.complete ? '' : 'incomplete'))
+      response.on('error', error => finish(error.message))
+    })
+    request.setTimeout(TIMEOUT_MS, () => request.destroy(new Error('time-out')))
+    request.on('error', error => finish(error.message))
+  })
+}
+
+const result = await download(process.argv[2] ?? '')
+process.stdout.write(`${JSON.stringify(result)}\n`)
+process.exit(0)

@@ -1,0 +1,68 @@
+/**
+ * A cluster of its own for a benchmark or a test: started by the command that users start it with, under a name and a VIP that
+ * nobody else has, and always removed.
+ */
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { run } from './process.ts'
+
+/** The repository, where this runs from `dist/bench` or from `bench`. */
+export const REPOSITORY = process.cwd()
+const GYRE = join(REPOSITORY, 'dist', 'dispatcher', 'main.js')
+const START_TIMEOUT_MS = 60_000
+
+export interface ClusterState {
+  readonly name: string
+  readonly admin: string
+  readonly vip: string
+  readonly vip6: string | undefined
+  readonly port: number
+  readonly clientNamespace: string
+  readonly gatewayNamespace: string
+  readonly roles: readonly {
+    readonly name: string
+    readonly role: string
+    readonly id: number
+    readonly pid: number
+    readonly namespace: string
+    readonly address: string
+  }[]
+}
+
+export interface ClusterFlags {
+  readonly name: string
+  readonly vip: string
+  readonly vip6: string
+  readonly admin: string
+  readonly nodes: number
+  readonly root: string
+  readonly more?: readonly string[]
+}
+
+/** Runs `work` on a running cluster, and removes the cluster whatever came of it. */
+export async function withCluster<Result>(
+  flags: ClusterFlags,
+  work: (state: ClusterState) => Promise<Result>,
+): Promise<Result> {
+  const { name, vip, vip6, admin, nodes, root, more = [] } = flags
+  await gyre(
+    ['up', '--name', name, '--vip', vip, '--vip6', vip6, '--admin', admin, '--nodes', `${nodes}`].concat(
+      ['--root', root, '--detach'],
+      more,
+    ),
+    START_TIMEOUT_MS,
+  )
+  try {
+    return await work(await stateOf(name))
+  } finally {
+    await gyre(['down', '--name', name])
+  }
+}
+
+export async function stateOf(name: string): Promise<ClusterState> {
+  return JSON.parse(await readFile(`/run/gyre/${name}/up.json`, 'utf8')) as ClusterState
+}
+
+export function gyre(args: readonly string[], timeoutMs?: number): Promise<string> {
+  return run(process.execPath, [GYRE, ...args], timeoutMs)
+}

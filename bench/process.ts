@@ -1,0 +1,71 @@
+/** Commands as the benchmarks run them: bounded in time, their output kept, their failure an error that says what they said. */
+import { type ChildProcess, execFile, spawn } from 'node:child_process'
+
+const MAX_OUTPUT_OCTETS = 16 * 1024 * 1024
+const DEFAULT_TIMEOUT_MS = 120_000
+
+export function run(
+  command: string,
+  args: readonly string[],
+  timeoutMs = DEFAULT_TIMEOUT_MS,
+): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const options = { timeout: timeoutMs, maxBuffer: MAX_OUTPUT_OCTETS }
+    execFile(command, [...args], options, (error, stdout, stderr) => {
+      if (error === null) resolve(stdout)
+      else reject(new Error(`${command} ${args.join(' ')}: ${stderr.trim() || error.message}`))
+    })
+  })
+}
+
+export function inNamespace(namespace: string, command: string, args: readonly string[]): [string, string[]] {
+  return ['ip', ['netns', 'exec', namespace, command, ...args]]
+}
+
+/** Whether a command of this name can be run. */
+export async function has(command: string): Promise<boolean> {
+  try {
+    await run('sh', ['-c', `command -v ${command}`], 5_000)
+    return true
+  } catch {
+    return false
+  }
+}
+
+/** A server that is ended by `stop`, by its pid, and waited for. */
+export class Server {
+  readonly #child: ChildProcess
+  readonly #exited: Promise<void>
+  #output = ''
+
+  constructor(command: string, args: readonly string[]) {
+    this.#child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'] })
+    const keep = (chunk: Buffer) => {
+      this.#output = (this.#output + chunk.toString()).slice(-65_536)
+    }
+    this.#child.stdout?.on('data', keep)
+    this.#child.stderr?.on('data', keep)
+    this.#exited = new Promise(resolve => {
+      this.#child.once('exit', () => resolve())
+    })
+  }
+
+  get pid(): number {
+    return this.#child.pid as number
+  }
+
+  get output(): string {
+    return this.#output
+  }
+
+  get running(): boolean {
+    return this.#child.exitCode === null && this.#child.signalCode === null
+  }
+
+  async stop(): Promise<void> {
+    if (this.running) this.#child.kill('SIGTERM')
+    const killer = setTimeout(() => this.#child.kill('SIGKILL'), 5_000)
+    await this.#exited
+    clearTimeout(killer)
+  }
+}

@@ -1,0 +1,440 @@
+/**
+ * A whole cluster in virtual time: a dispatcher and nodes as they run in production (`DispatcherCore`, `NodeCore`), the
+ * steering table of the gateway, control links, and clients behind networks that lose, delay, reorder and duplicate. After
+ * every event the invariants of the design are checked. One seed makes one run.
+ */
+
+import type { Flow as ShiftFlow } from '../../../clone/flow.ts'
+import { DispatcherCore } from '../../../dispatcher/core.ts'
+import { MemorySteering } from '../../../dispatcher/steering/memory-steering.ts'
+import type { FlowKey } from '../../../dispatcher/steering/steering.ts'
+import { NodeCore } from '../../../node/server/core.ts'
+import type { Connection } from '../../../node/stack/connection.ts'
+import type { Owner, OwnerConfig } from '../../../node/stack/owner.ts'
+import { Vips } from '../../../node/stack/vips.ts'
+import { type TcpConfig, tcpConfig } from '../../../node/tcp/config.ts'
+import type { Flow } from '../../../node/tcp/tcb.ts'
+import { PacketBatch } from '../../../node/tun/packet-batch.ts'
+import { formatAddress } from '../../../node/wire/address.ts'
+import { ACK, createSegment, type Segment, SYN } from '../../../node/wire/segment.ts'
+import type { ShiftResult } from '../../../shift/outgoing.ts'
+import type { ScheduledEvent } from '../network/clock/scheduler.ts'
+import { delay } from '../network/delay.ts'
+import { createWorld, type Element, type Packet, type Sink, type World } from '../network/element.ts'
+import { type Adversary, MessageLink } from '../network/message-link.ts'
+import { readPacket } from '../network/packet.ts'
+import { Client, type Exchange } from './client.ts'
+import { SimulatedResources, simulatedFiles } from './files.ts'
+import { Invariants } from './invariants.ts'
+
+const VIP = '10.77.0.1'
+const VIP6 = 'fd77::1'
+const PORT = 80
+const DISPATCHER = 0
+const OWNER_ID_BITS = 8
+/** Virtual wall clock of the first instant, in seconds. */
+export const EPOCH_SECOND = 1_800_000_000
+const MAX_FLOWS = 65_536
+
+export interface ClusterOptions {
+  readonly seed: number
+  readonly nodes?: number
+  readonly mode?: 'shift' | 'clone'
+  /** File sizes by path. */
+  readonly files?: Readonly<Record<string, number>>
+  /** From a client to the gateway and from an owner to a client. */
+  readonly wan?: () => Element
+  /** Between the gateway and an owner. */
+  readonly lan?: () => Element
+  /** One way of a control link, in ms. */
+  readonly linkMs?: number
+  readonly adversary?: Adversary
+  /** Until the gateway has a fallback element, in ms. */
+  readonly steerMs?: number
+  readonly tcp?: Partial<TcpConfig>
+}
+
+type Core = NodeCore | DispatcherCore
+
+/** One process of the cluster. */
+interface Host {
+  readonly id: number
+  core: Core
+  alive: boolean
+  timer: ScheduledEvent | undefined
+  /** Where the gateway's packets for this owner go in. */
+  readonly fromGateway: Sink
+  readonly toClients: Sink
+}
+
+/** Without any delay a packet would be answered within the call that sends it. */
+const WIRE: () => Element = () => delay(0.02)
+
+export class Cluster {
+  readonly world: World
+  readonly files: Map<string, Uint8Array>
+  readonly steering: MemorySteering
+  readonly invariants: Invariants
+  readonly options: ClusterOptions
+  readonly vips = Vips.parse(VIP, VIP6, PORT)
+  readonly #hosts = new Map<number, Host>()
+  readonly #links = new Map<string, MessageLink<unknown[]>>()
+  readonly #clients = new Map<string, Client>()
+  readonly #segment = createSegment()
+  #ports = 40_000
+
+  constructor(options: ClusterOptions) {
+    this.options = options
+    this.world = createWorld(options.seed)
+    this.files = simulatedFiles(options.seed, options.files ?? { '/index.html': 20_000 })
+    this.steering = new MemorySteering(OWNER_ID_BITS, () => this.now)
+    this.invariants = new Invariants(this)
+    for (let id = 0; id <= this.nodeCount; id++) this.#start(id)
+    for (let a = 0; a <= this.nodeCount; a++) {
+      for (let b = a + 1; b <= this.nodeCount; b++) this.#connect(a, b)
+    }
+    // Every node has introduced itself, and the dispatcher may reset what nobody knows.
+    this.run(6_000)
+  }
+
+  get now(): number {
+    return this.world.scheduler.now
+  }
+
+  get nodeCount(): number {
+    return this.options.nodes ?? 3
+  }
+
+  get dispatcher(): DispatcherCore {
+    return this.#host(DISPATCHER).core as DispatcherCore
+  }
+
+  node(id: number): NodeCore {
+    return this.#host(id).core as NodeCore
+  }
+
+  /** Every owner that is alive. */
+  owners(): Owner[] {
+    return [...this.#hosts.values()].filter(host => host.alive).map(host => host.core.owner)
+  }
+
+  link(a: number, b: number): MessageLink<unknown[]> {
+    return this.#links.get(linkName(a, b)) as MessageLink<unknown[]>
+  }
+
+  /** A client with a port of its own. */
+  client(options: {
+    readonly exchanges: readonly Exchange[]
+    readonly family?: 4 | 6
+    readonly timestamps?: boolean
+    readonly thinkMs?: number
+    readonly pipelined?: boolean
+    readonly closes?: boolean
+    readonly port?: number
+    readonly tcp?: Partial<TcpConfig>
+  }): Client {
+    const flow = this.#flow(options.family ?? 4, options.port ?? this.#ports++)
+    const wan = (this.options.wan ?? WIRE)()
+    const { port: _port, family: _family, timestamps, tcp, ...rest } = options
+    const client = new Client({
+      ...rest,
+      world: this.world,
+      flow,
+      tcp: { timestamps: timestamps ?? true, ...tcp },
+      out: wan.attach(this.world, packet => this.#atGateway(packet)),
+    })
+    this.#clients.set(clientKey(flow.localPort), client)
+    return client
+  }
+
+  /** Runs for `ms` of virtual time. */
+  run(ms: number): void {
+    const until = this.now + ms
+    while (this.world.scheduler.nextAt <= until && this.world.scheduler.step()) this.invariants.check()
+    this.world.scheduler.run(until)
+  }
+
+  /** Runs until `done` or for `ms`; returns whether it is done. */
+  runUntil(done: () => boolean, ms: number): boolean {
+    const until = this.now + ms
+    while (!done()) {
+      if (this.world.scheduler.nextAt > until || !this.world.scheduler.step()) return done()
+      this.invariants.check()
+    }
+    return true
+  }
+
+  /** The node that owns the client's connection now, and the connection. */
+  ownerOf(client: Client): { owner: Owner; connection: Connection } | undefined {
+    for (const owner of this.owners()) {
+      for (const entry of owner.byId.values()) {
+        if (entry.kind === 'connection' && entry.remotePort === client.tcb.flow.localPort) {
+          return { owner, connection: entry }
+        }
+      }
+    }
+    return undefined
+  }
+
+  /** Has the present owner of a client's connection shift it; false where there is none to shift. */
+  shift(client: Client, to: number, done: (result: ShiftResult) => void = () => {}): boolean {
+    const found = this.ownerOf(client)
+    if (found === undefined || found.owner.config.id === DISPATCHER) return false
+    found.owner.shift(found.connection, to, this.now, done)
+    this.#wake(this.#host(found.owner.config.id))
+    return true
+  }
+
+  /** The process ends at once and says nothing to anybody. */
+  kill(id: number): void {
+    const host = this.#host(id)
+    host.alive = false
+    if (host.timer !== undefined) this.world.scheduler.cancel(host.timer)
+    for (const other of this.#hosts.values()) if (other.id !== id) this.link(id, other.id).cut()
+  }
+
+  /** A new process of the same id, with nothing in memory. */
+  restart(id: number): void {
+    const host = this.#host(id)
+    host.core = this.#createCore(id)
+    host.alive = true
+    for (const other of this.#hosts.values()) {
+      if (other.id !== id && other.alive) this.link(id, other.id).connect()
+    }
+    this.#restarted.add(id)
+    this.#wake(host)
+  }
+
+  readonly #restarted = new Set<number>()
+
+  #host(id: number): Host {
+    return this.#hosts.get(id) as Host
+  }
+
+  #start(id: number): void {
+    const lan = (this.options.lan ?? WIRE)()
+    const wan = (this.options.wan ?? WIRE)()
+    const host: Host = {
+      id,
+      core: this.#createCore(id),
+      alive: true,
+      timer: undefined,
+      fromGateway: lan.attach(this.world, packet => this.#atOwner(host, packet)),
+      toClients: lan.attach(
+        this.world,
+        wan.attach(this.world, packet => this.#atClient(packet)),
+      ),
+    }
+    this.#hosts.set(id, host)
+    this.#wake(host)
+  }
+
+  #createCore(id: number): Core {
+    const { world } = this
+    const config: OwnerConfig = {
+      id,
+      dispatcherId: DISPATCHER,
+      vips: this.vips,
+      tcp: tcpConfig({ ownerId: id, ownerIdBits: OWNER_ID_BITS, ...this.options.tcp }),
+      mode: this.options.mode ?? 'shift',
+      maxFlows: MAX_FLOWS,
+      idBase: 0,
+    }
+    const common = {
+      transmit: (batch: PacketBatch) => this.#transmit(id, batch),
+      send: (to: number, envelope: unknown[]) => this.#send(id, to, envelope),
+      sendDroppable: (to: number, envelope: unknown[]) => this.#send(id, to, envelope),
+      random: () => world.random.int32(),
+      now: () => this.now,
+      nowSecond: () => EPOCH_SECOND,
+    }
+    if (id !== DISPATCHER) {
+      const resources = new SimulatedResources(this.files, world.scheduler)
+      return new NodeCore(
+        config,
+        {
+          ...common,
+          reachable: to => this.#endOf(id, to)?.isUp === true,
+          roster: () => {},
+          wake: () => this.#wake(this.#host(id)),
+          device: () => ({}),
+          links: () => [],
+        },
+        resources,
+      )
+    }
+    return new DispatcherCore(config, {
+      ...common,
+      initialSequence: () => world.random.int32(),
+      ownersChanged: members => {
+        void this.steering.setOwners(
+          members.map(({ id: owner }) => ({
+            owner,
+            address: `10.78.0.${10 + owner}`,
+            address6: `fd78::${10 + owner}`,
+          })),
+        )
+      },
+      steer: (flow, to, steered) => this.#steer(flow, to, steered),
+      recordPlaced: () => {},
+      recordEnded: record => {
+        if (!record.timestamps) void this.steering.updateFlows({ set: [], remove: [flowKey(record)] })
+      },
+      answered: () => {},
+    })
+  }
+
+  #steer(flow: ShiftFlow, to: number, steered: (ok: boolean) => void): void {
+    this.world.scheduler.after(this.options.steerMs ?? 2, () => {
+      const set = [{ ...flowKey(flow), owner: to, timeoutMs: 3_600_000 }]
+      this.steering.updateFlows({ set, remove: [] }).catch(() => {})
+      steered(this.steering.table.size > 0)
+      this.#wake(this.#host(DISPATCHER))
+    })
+  }
+
+  #connect(a: number, b: number): void {
+    const link = new MessageLink<unknown[]>(this.world, {
+      delayMs: this.options.linkMs ?? 0.1,
+      ...(this.options.adversary === undefined ? {} : { adversary: this.options.adversary }),
+    })
+    this.#links.set(linkName(a, b), link)
+    this.#listen(link.a, a, b)
+    this.#listen(link.b, b, a)
+    link.connect()
+  }
+
+  #listen(end: MessageLink<unknown[]>['a'], own: number, peer: number): void {
+    const host = () => this.#host(own)
+    end.onMessage = envelope => {
+      if (!host().alive) return
+      host().core.receiveMessage(peer, envelope, this.now)
+      this.#wake(host())
+    }
+    end.onUp = () => {
+      if (!host().alive) return
+      const restarted = this.#restarted.has(peer)
+      const { core } = host()
+      if (core instanceof NodeCore) core.peerUp(peer, restarted, this.now)
+      else {
+        const address = `10.78.0.${10 + peer}`
+        const member = {
+          id: peer,
+          name: `node${peer}`,
+          address,
+          address6: undefined,
+          control: '',
+          incarnation: '',
+        }
+        core.nodeUp(member, restarted)
+      }
+      this.#wake(host())
+    }
+    end.onDown = () => {
+      if (!host().alive) return
+      const { core } = host()
+      if (core instanceof NodeCore) core.peerDown(peer, this.now)
+      else core.nodeDown(peer)
+      this.#wake(host())
+    }
+  }
+
+  #endOf(own: number, peer: number) {
+    const link = this.#links.get(linkName(own, peer))
+    return own < peer ? link?.a : link?.b
+  }
+
+  #send(from: number, to: number, envelope: unknown[]): boolean {
+    return this.#endOf(from, to)?.send(envelope) ?? false
+  }
+
+  #transmit(id: number, batch: PacketBatch): void {
+    const host = this.#hosts.get(id)
+    if (host === undefined || !host.alive) return
+    for (let index = 0; index < batch.count; index++) {
+      const packet = batch.copyOf(index)
+      this.invariants.sent(host.core.owner, packet)
+      host.toClients(packet)
+    }
+  }
+
+  #atOwner(host: Host, packet: Packet): void {
+    if (!host.alive) return
+    const batch = new PacketBatch(packet.length)
+    batch.push(packet)
+    host.core.receiveBatch(batch, this.now)
+    this.#wake(host)
+  }
+
+  #atClient(packet: Packet): void {
+    const segment = parse(packet, this.#segment)
+    if (segment !== undefined) this.#clients.get(clientKey(segment.dstPort))?.receive(packet)
+  }
+
+  #atGateway(packet: Packet): void {
+    const segment = parse(packet, this.#segment)
+    if (segment === undefined) return
+    const owner = this.steering.steer({
+      flow: {
+        family: segment.family,
+        address: formatAddress(segment.src0, segment.src1, segment.src2, segment.src3),
+        port: segment.srcPort,
+      },
+      syn: (segment.flags & SYN) !== 0,
+      ack: (segment.flags & ACK) !== 0,
+      tsEcr: segment.hasTimestamps ? segment.tsEcr : undefined,
+    })
+    this.#host(owner ?? DISPATCHER).fromGateway(packet)
+  }
+
+  #flow(family: 4 | 6, port: number): Flow {
+    const vip = family === 4 ? this.vips.v4 : (this.vips.v6 ?? this.vips.v4)
+    const local = family === 4 ? [0, 0, 0xffff, 0x0a090001] : [0xfd09 << 16, 0, 0, 1]
+    return {
+      family,
+      local0: local[0] ?? 0,
+      local1: local[1] ?? 0,
+      local2: local[2] ?? 0,
+      local3: local[3] ?? 0,
+      localPort: port,
+      remote0: vip.word0,
+      remote1: vip.word1,
+      remote2: vip.word2,
+      remote3: vip.word3,
+      remotePort: PORT,
+    }
+  }
+
+  /** Moves the host's timer to its deadline. */
+  #wake(host: Host): void {
+    const { scheduler } = this.world
+    if (host.timer !== undefined) scheduler.cancel(host.timer)
+    host.timer = undefined
+    const at = host.core.pollAt()
+    if (!host.alive || at === Number.POSITIVE_INFINITY) return
+    host.timer = scheduler.at(Math.max(at, this.now), () => {
+      host.timer = undefined
+      host.core.poll(this.now)
+      this.#wake(host)
+    })
+  }
+}
+
+function linkName(a: number, b: number): string {
+  return a < b ? `${a}-${b}` : `${b}-${a}`
+}
+
+/** Ports are unique among the clients of a run. */
+function clientKey(port: number): string {
+  return `${port}`
+}
+
+function flowKey(flow: ShiftFlow): FlowKey {
+  const { family, remote0, remote1, remote2, remote3, remotePort } = flow
+  return { family, address: formatAddress(remote0, remote1, remote2, remote3), port: remotePort }
+}
+
+/** Undefined for what a receiver would not take for TCP: corrupted packets among them. */
+export function parse(packet: Packet, segment: Segment): Segment | undefined {
+  return readPacket(packet, segment) === 'tcp' ? segment : undefined
+}

@@ -1,0 +1,145 @@
+/**
+ * What runs on the dispatcher's own connections: it reads the first request head, has a node chosen for it and shifts
+ * the connection there, request unread. Nothing is served here but the refusal of what is no request, and 503 where
+ * no node takes it.
+ */
+import { createResponsePlan, planError } from '../node/http/plan.ts'
+import { createRequestHead, MAX_HEAD_OCTETS, parseRequestHead } from '../node/http/request-head.ts'
+import { normalisePath, representationPath } from '../node/http/target.ts'
+import type { Application } from '../node/stack/application.ts'
+import type { Connection } from '../node/stack/connection.ts'
+import { MAX_SHOWN_REQUEST_CHARS } from '../node/stack/messages.ts'
+import type { Content } from '../node/tcp/content.ts'
+import { PEER_FIN, READABLE } from '../node/tcp/events.ts'
+import { close, consume, contiguous, send, unreadOctets } from '../node/tcp/user.ts'
+import type { ShiftRefusal } from '../shift/messages.ts'
+import type { ShiftResult } from '../shift/outgoing.ts'
+
+/** Nodes that are asked for one request before the client gets 503. */
+const MAX_TRIES = 3
+
+interface Accepted {
+  /** Nodes that did not take it. */
+  readonly refusedBy: number[]
+  shifting: boolean
+  answered: boolean
+  /** Octets of the head that the parser has seen already. */
+  scanFrom: number
+}
+
+export interface AcceptorHost {
+  /** The node for a path, or undefined where no node is up; `not` are those that have refused already. */
+  place(path: string, not: readonly number[]): number | undefined
+  shift(connection: Connection, to: number, now: number, done: (result: ShiftResult) => void): void
+  /** Something was queued outside of a callback. */
+  touched(connection: Connection): void
+  owns(connection: Connection): boolean
+  /** Wall clock in whole seconds. */
+  nowSecond(): number
+}
+
+export class Acceptor implements Application {
+  readonly #host: AcceptorHost
+  readonly #head = createRequestHead()
+  readonly #plan = createResponsePlan<never>()
+
+  constructor(host: AcceptorHost) {
+    this.#host = host
+  }
+
+  accepted(connection: Connection): void {
+    const state: Accepted = { refusedBy: [], shifting: false, answered: false, scanFrom: 0 }
+    connection.state = state
+  }
+
+  advanced(connection: Connection, events: number, now: number): void {
+    const state = connection.state as Accepted
+    if (state.answered || state.shifting) return
+    if ((events & READABLE) !== 0 && this.#read(connection, state, now)) return
+    // A client that has said all it will say, and no request in it.
+    if ((events & PEER_FIN) !== 0) {
+      state.answered = true
+      close(connection.tcb, now)
+    }
+  }
+
+  released(): void {}
+
+  exportState(): unknown {
+    return null
+  }
+
+  /** Connections never come back to the dispatcher: it holds no files. */
+  importState(): boolean {
+    return false
+  }
+
+  resumed(connection: Connection, now: number): void {
+    const state = connection.state as Accepted
+    state.shifting = false
+    this.advanced(connection, READABLE, now)
+  }
+
+  admits(): ShiftRefusal {
+    return 'NOT_SHIFTABLE'
+  }
+
+  fetch(_keys: readonly string[], done: (refusal: ShiftRefusal) => void): void {
+    done('NOT_SHIFTABLE')
+  }
+
+  resolve(): Content | undefined {
+    return undefined
+  }
+
+  /** Whether the head was complete, or beyond repair. */
+  #read(connection: Connection, state: Accepted, now: number): boolean {
+    const run = contiguous(connection.tcb, MAX_HEAD_OCTETS)
+    const head = this.#head
+    head.scanFrom = state.scanFrom
+    const verdict = parseRequestHead(run.octets, run.start, run.start + run.length, head)
+    if (verdict === 'incomplete') {
+      state.scanFrom = head.scanFrom
+      return false
+    }
+    if (verdict !== 'complete') {
+      this.#answer(connection, state, verdict, now)
+      return true
+    }
+    const path = normalisePath(head.octets, head.pathStart, head.pathEnd)
+    connection.request = shownRequest(head.method, path)
+    // A path that is none is answered by whichever node is next, as any other request.
+    this.#shift(connection, state, typeof path === 'string' ? representationPath(path) : '/', now)
+    return true
+  }
+
+  #shift(connection: Connection, state: Accepted, path: string, now: number): void {
+    const to = state.refusedBy.length < MAX_TRIES ? this.#host.place(path, state.refusedBy) : undefined
+    if (to === undefined) {
+      this.#answer(connection, state, 503, now)
+      return this.#host.touched(connection)
+    }
+    state.shifting = true
+    this.#host.shift(connection, to, now, result => {
+      if (result.ok || !this.#host.owns(connection)) return
+      state.shifting = false
+      state.refusedBy.push(to)
+      this.#shift(connection, state, path, now)
+    })
+  }
+
+  #answer(connection: Connection, state: Accepted, status: number, now: number): void {
+    state.answered = true
+    const { tcb } = connection
+    const plan = this.#plan
+    planError(status, this.#host.nowSecond(), plan)
+    consume(tcb, unreadOctets(tcb), now)
+    send(tcb, plan.head, now)
+    if (plan.bodyKind === 'octets') send(tcb, plan.octets, now)
+    close(tcb, now)
+  }
+}
+
+function shownRequest(method: string, path: string | number): string {
+  return `${method} ${typeof path === 'string' ? path : '(bad path)'}`.slice(0, MAX_SHOWN_REQUEST_CHARS)
+}

@@ -1,0 +1,227 @@
+/**
+ * What the admin API asks of the cluster, answered by asking every owner: the dispatcher's own state and the nodes' are
+ * put together here. It keeps nothing; a node that does not answer is reported without figures.
+ */
+import {
+  type ListedConnection,
+  listConnections,
+  type OperatorHost,
+  type OwnerStatus,
+  type ShiftOutcome,
+  status,
+} from '../node/server/operator.ts'
+import {
+  type ConnectionReport,
+  type ConnectionsPage,
+  type ConnectionsQuery,
+  type CounterReport,
+  MAX_REPORTED_LINKS,
+  MAX_SHIFT_RESULTS,
+  type OwnerReport,
+  type ShiftReport,
+  type ShiftRequest,
+  type ShiftResult,
+  type StatusReport,
+  sumCounters,
+} from './admin/api.ts'
+import { selectConnections } from './admin/connection-query.ts'
+import { AdminError, type AdminErrorCode } from './admin/errors.ts'
+import type { AdminBackend } from './admin/server.ts'
+import type { Asks } from './asks.ts'
+import type { DispatcherCore } from './core.ts'
+import type { Member } from './members.ts'
+import type { DispatcherOptions } from './options.ts'
+
+export class Backend implements AdminBackend {
+  readonly #options: DispatcherOptions
+  readonly #core: DispatcherCore
+  readonly #asks: Asks
+  readonly #operator: OperatorHost
+  readonly #startedAt: number
+
+  constructor(options: DispatcherOptions, core: DispatcherCore, asks: Asks, operator: OperatorHost) {
+    this.#options = options
+    this.#core = core
+    this.#asks = asks
+    this.#operator = operator
+    this.#startedAt = operator.now()
+  }
+
+  async status(): Promise<StatusReport> {
+    const { cluster, mode, steering, vip, vip6, port } = this.#options
+    const owners = [
+      this.#self(),
+      ...(await Promise.all(this.#core.members.all.map(node => this.#node(node)))),
+    ]
+    return {
+      cluster,
+      mode,
+      steering,
+      vips: vip6 === undefined ? [vip] : [vip, vip6],
+      port,
+      uptimeMs: Math.round(this.#operator.now() - this.#startedAt),
+      owners,
+      counters: sumCounters(owners.map(owner => owner.counters)),
+    }
+  }
+
+  async connections(query: ConnectionsQuery): Promise<ConnectionsPage> {
+    const { id, name } = this.#options
+    const own = listConnections(this.#core.owner).map(listed => reportOf(listed, id, name))
+    const others = await Promise.all(
+      this.#core.members.all.map(async node => {
+        const listed = await this.#ask<ListedConnection[]>(node.id, 'connections', null)
+        return (listed ?? []).map(connection => reportOf(connection, node.id, node.name))
+      }),
+    )
+    return selectConnections([...own, ...others.flat()], query)
+  }
+
+  async shift(request: ShiftRequest): Promise<ShiftReport> {
+    const startedAt = this.#operator.now()
+    const to = this.#target(request.to)
+    const order = [request.connection === 'all' ? null : request.connection, to.id]
+    const sources = this.#core.members.all.filter(node => node.up && node.id !== to.id)
+    const results: ShiftResult[] = []
+    await Promise.all(
+      sources.map(async ({ id: from }) => {
+        const outcomes = await this.#ask<ShiftOutcome[]>(from, 'shift', order)
+        for (const { connection, ok, reason, ms } of outcomes ?? []) {
+          results.push({ connection, from, code: ok ? null : reason, ms })
+        }
+      }),
+    )
+    if (request.connection !== 'all') await this.#refuseSingle(request.connection, to, results)
+    return summarise(to, results, this.#operator.now() - startedAt)
+  }
+
+  #target(name: string): Member {
+    const to = this.#core.members.named(name)
+    if (to === undefined) throw new AdminError('UNKNOWN_OWNER', `there is no node ${name}`)
+    if (!to.up) throw new AdminError('OWNER_DOWN', `${to.name} is down`)
+    if (to.draining) throw new AdminError('OWNER_DRAINING', `${to.name} is draining`)
+    return to
+  }
+
+  /** A single connection that nobody moved is an error with its reason, not a report full of zeros. */
+  async #refuseSingle(connection: number, to: Member, results: readonly ShiftResult[]): Promise<void> {
+    const result = results[0]
+    if (result === undefined) {
+      const held = await this.#ask<ListedConnection[]>(to.id, 'connections', null)
+      if (held?.some(({ id }) => id === connection) === true) return
+      throw new AdminError('UNKNOWN_CONNECTION', `there is no connection ${connection}`)
+    }
+    if (result.code === null) return
+    throw new AdminError(
+      ERRORS[result.code] ?? 'SHIFT_REFUSED',
+      `connection ${connection} stays where it is: ${result.code}`,
+    )
+  }
+
+  async #ask<Answer>(node: number, what: string, details: unknown): Promise<Answer | undefined> {
+    const text = await this.#asks.ask(node, what, details)
+    if (typeof text !== 'string') return undefined
+    try {
+      return JSON.parse(text) as Answer
+    } catch {
+      return undefined
+    }
+  }
+
+  #self(): OwnerReport {
+    const { id, name, address, address6 } = this.#options
+    const own = status(this.#operator)
+    return {
+      ...describe(own),
+      id,
+      name,
+      role: 'dispatcher',
+      state: 'up',
+      address,
+      address6: address6 ?? null,
+    }
+  }
+
+  async #node(node: Member): Promise<OwnerReport> {
+    const { id, name, address, address6, up, draining } = node
+    const known = up ? await this.#ask<OwnerStatus>(id, 'status', null) : undefined
+    const state = known === undefined ? 'down' : draining ? 'draining' : 'up'
+    return {
+      ...describe(known),
+      id,
+      name,
+      role: 'node',
+      state,
+      address,
+      address6: address6 ?? null,
+    }
+  }
+}
+
+/** Refusals of the shift protocol that the API has a code of its own for. */
+const ERRORS: Readonly<Record<string, AdminErrorCode>> = {
+  DRAINING: 'OWNER_DRAINING',
+  NO_MEMORY: 'OWNER_FULL',
+  TARGET_DOWN: 'OWNER_DOWN',
+  UNKNOWN_TARGET: 'OWNER_DOWN',
+}
+
+function describe(owner: OwnerStatus | undefined) {
+  return {
+    pid: owner?.pid ?? null,
+    connections: owner?.connections ?? 0,
+    cacheOctets: owner?.cacheOctets ?? 0,
+    cacheObjects: owner?.cacheObjects ?? 0,
+    links: (owner?.links ?? []).slice(0, MAX_REPORTED_LINKS),
+    counters: countersOf(owner),
+  }
+}
+
+function countersOf(owner: OwnerStatus | undefined): CounterReport {
+  const counters = owner?.counters
+  return {
+    accepted: counters?.accepted ?? 0,
+    requests: owner?.requests ?? 0,
+    cloned: counters?.cloned ?? 0,
+    adopted: counters?.adopted ?? 0,
+    shifted: counters?.shifted ?? 0,
+    aborted: counters?.aborted ?? {},
+    relayedPackets: counters?.forwardedPackets ?? 0,
+    tombstones: owner?.forwards ?? 0,
+    resetsSent: counters?.resetsSent ?? 0,
+  }
+}
+
+function reportOf(listed: ListedConnection, owner: number, ownerName: string): ConnectionReport {
+  const { id, client, state, srttMs, octetsSent, shifts, request, since } = listed
+  return {
+    id,
+    client,
+    owner,
+    ownerName,
+    state,
+    srttMs: srttMs === 0 ? null : srttMs,
+    octetsSent,
+    shifts,
+    request,
+    since: since === 0 ? null : since * 1000,
+  }
+}
+
+function summarise(to: Member, results: readonly ShiftResult[], totalMs: number): ShiftReport {
+  const failed: Record<string, number> = {}
+  let shifted = 0
+  for (const { code } of results) {
+    if (code === null) shifted++
+    else failed[code] = (failed[code] ?? 0) + 1
+  }
+  return {
+    to: to.id,
+    toName: to.name,
+    requested: results.length,
+    shifted,
+    failed,
+    totalMs,
+    results: results.slice(0, MAX_SHIFT_RESULTS),
+  }
+}

@@ -1,0 +1,210 @@
+/**
+ * A dispatcher whole, but for its IO: the owner that accepts, the placement, the birth records, and what it tells the
+ * nodes. The program (`dispatcher/dispatcher.ts`) gives it a TUN, links, steering and a clock; the simulator others.
+ */
+import type { Flow } from '../clone/flow.ts'
+import {
+  CLUSTER_PROTOCOL,
+  type ClusterMessage,
+  decodeClusterMessage,
+  encodeClusterMessage,
+} from '../node/server/messages.ts'
+import type { Forward } from '../node/stack/connection.ts'
+import {
+  type ClosedMessage,
+  encodeOwnerMessage,
+  type OwnedMessage,
+  type SteerMessage,
+} from '../node/stack/messages.ts'
+import { OWNER_PROTOCOL, Owner, type OwnerConfig } from '../node/stack/owner.ts'
+import type { Flow as TcpFlow } from '../node/tcp/tcb.ts'
+import type { PacketBatch } from '../node/tun/packet-batch.ts'
+import { Acceptor } from './acceptor.ts'
+import { Directory } from './directory.ts'
+import { type Member, Members } from './members.ts'
+import { Placement } from './placement.ts'
+import { Records } from './records.ts'
+
+/** A dispatcher that has just started does not reset what its nodes may still own: they come back within seconds. */
+export const SETTLE_MS = 5_000
+/** How often dead nodes are looked for. */
+const SWEEP_MS = 1_000
+
+/** The world around a dispatcher. */
+export interface DispatcherWorld {
+  transmit(batch: PacketBatch): void
+  send(to: number, envelope: unknown[]): boolean
+  sendDroppable(to: number, envelope: unknown[]): boolean
+  /** A uniformly distributed int32. */
+  random(): number
+  now(): number
+  /** Wall clock in whole seconds. */
+  nowSecond(): number
+  initialSequence(flow: TcpFlow, now: number): number
+  /** The owners that the gateways steer to have changed. */
+  ownersChanged(members: readonly Member[]): void
+  /** Points the fallback element of a flow at an owner, and says whether the kernel does so now. */
+  steer(flow: Flow, to: number, steered: (ok: boolean) => void): void
+  /** A connection lives at `record.to` now, or has ended. */
+  recordPlaced(record: Forward): void
+  recordEnded(record: Forward): void
+  answered(from: number, token: number, value: unknown): void
+}
+
+export class DispatcherCore {
+  readonly owner: Owner
+  readonly members = new Members()
+  readonly directory = new Directory()
+  readonly placement = new Placement(this.directory)
+  readonly records: Records
+  readonly #world: DispatcherWorld
+  readonly #startedAt: number
+  #sweepAt: number
+  /** Connections that ended because their node did. */
+  lostConnections = 0
+
+  constructor(config: OwnerConfig, world: DispatcherWorld) {
+    this.#world = world
+    this.#startedAt = world.now()
+    this.#sweepAt = this.#startedAt + SWEEP_MS
+    const acceptor = new Acceptor({
+      place: (path, not) => this.place(path, not),
+      shift: (connection, to, now, done) => this.owner.shift(connection, to, now, done),
+      touched: connection => this.owner.touched(connection, world.now()),
+      owns: connection => this.owner.owns(connection),
+      nowSecond: () => world.nowSecond(),
+    })
+    this.owner = new Owner(
+      config,
+      {
+        transmit: batch => world.transmit(batch),
+        send: (to, envelope) => world.send(to, envelope),
+        sendDroppable: (to, envelope) => world.sendDroppable(to, envelope),
+        random: () => world.random(),
+        initialSequence: (flow, now) => world.initialSequence(flow, now),
+        nowSecond: () => world.nowSecond(),
+        owned: () => {},
+        closed: () => {},
+        forwarding: forward => world.recordPlaced(forward),
+        steer: (connection, epoch, to) =>
+          world.steer(connection, to, ok => this.owner.steered(connection.id, epoch, ok, world.now())),
+        told: (from, message, now) => this.#told(from, message, now),
+        reachable: id => this.members.get(id)?.up === true,
+        settled: () => world.now() - this.#startedAt >= SETTLE_MS,
+      },
+      acceptor,
+    )
+    this.records = new Records(
+      this.owner,
+      record => world.recordPlaced(record),
+      record => world.recordEnded(record),
+    )
+  }
+
+  /** The node that should serve `path`, of those that are up and have not refused. */
+  place(path: string, not: readonly number[]): number | undefined {
+    const chosen = this.placement.choose(path, this.members.candidates(not))
+    const member = chosen === undefined ? undefined : this.members.get(chosen)
+    // Counted at once: reports come too seldom to spread a burst.
+    if (member !== undefined) member.connections++
+    return chosen
+  }
+
+  receiveBatch(batch: PacketBatch, now: number): void {
+    this.owner.receiveBatch(batch, now)
+  }
+
+  receiveMessage(from: number, envelope: readonly unknown[], now: number): void {
+    if (envelope[0] !== CLUSTER_PROTOCOL) return this.owner.receiveMessage(from, envelope, now)
+    const message = decodeClusterMessage(envelope.slice(1))
+    if (message !== undefined) this.#clusterMessage(from, message)
+  }
+
+  nodeUp(member: Omit<Member, 'up' | 'downSince' | 'draining' | 'connections'>, restarted: boolean): void {
+    const now = this.#world.now()
+    // Another run of the node holds nothing of what the one before it held.
+    if (restarted) this.#forget(member.id)
+    this.members.up(member)
+    this.owner.peerUp(member.id, restarted, now)
+    this.#tellRoster()
+  }
+
+  nodeDown(id: number): void {
+    const now = this.#world.now()
+    this.members.down(id, now)
+    this.owner.peerDown(id, now)
+  }
+
+  pollAt(): number {
+    return Math.min(this.owner.pollAt(), this.#sweepAt)
+  }
+
+  poll(now: number): void {
+    this.owner.poll(now)
+    if (now < this.#sweepAt) return
+    this.#sweepAt = now + SWEEP_MS
+    const dead = this.members.dead(now)
+    for (const member of dead) {
+      this.#forget(member.id)
+      this.members.remove(member.id)
+    }
+    if (dead.length > 0) this.#tellRoster()
+  }
+
+  #forget(node: number): void {
+    this.lostConnections += this.records.lost(node)
+    this.directory.forget(node)
+  }
+
+  #tellRoster(): void {
+    const { all } = this.members
+    const members = all.map(({ id, name, control, incarnation }) => ({ id, name, url: control, incarnation }))
+    const envelope = encodeClusterMessage({ type: 'ROSTER', members })
+    for (const { id, up } of all) if (up) this.#world.send(id, envelope)
+    this.#world.ownersChanged(all)
+  }
+
+  #told(from: number, message: OwnedMessage | ClosedMessage | SteerMessage, now: number): void {
+    if (message.type !== 'STEER') return this.records.told(from, message, now)
+    const { connection, epoch, flow, to } = message
+    this.#world.steer(flow, to, ok => {
+      const steered = { type: 'STEERED', connection, epoch, ok } as const
+      this.#world.send(from, [OWNER_PROTOCOL, ...encodeOwnerMessage(steered)])
+    })
+  }
+
+  #clusterMessage(from: number, message: ClusterMessage): void {
+    switch (message.type) {
+      case 'HAVE':
+        if (message.reset) this.directory.forget(from)
+        for (const path of message.paths) this.directory.add(from, path)
+        return
+      case 'GONE':
+        for (const path of message.paths) this.directory.remove(from, path)
+        return
+      case 'LOAD': {
+        const member = this.members.get(from)
+        if (member === undefined) return
+        member.connections = message.connections
+        member.draining = message.draining
+        return
+      }
+      case 'PLACE': {
+        const owner = this.#placeFor(from, message.path)
+        this.#world.send(from, encodeClusterMessage({ type: 'PLACED', token: message.token, owner }))
+        return
+      }
+      case 'ANSWER':
+        return this.#world.answered(from, message.token, message.value)
+    }
+  }
+
+  /** Whether a node's own connection is better served elsewhere: only by a node that holds the object. -1: no. */
+  #placeFor(from: number, path: string): number {
+    const holders = this.directory.holders(path).filter(holder => holder !== from)
+    const candidates = this.members.candidates([from]).filter(({ id }) => holders.includes(id))
+    const own = this.members.get(from)
+    if (candidates.length === 0 || own === undefined) return -1
+    return this.placement.choose(path, [...candidates, own]) ?? -1
+  }
+}

@@ -1,0 +1,255 @@
+/**
+ * The program of a dispatcher: a TUN, the links of nodes and gateways, the admin API and a clock for `DispatcherCore`.
+ * Everything with a state of its own is in the parts that it joins.
+ */
+import { createHash, randomBytes } from 'node:crypto'
+import { createIncarnation, type Hello, PROTOCOL_VERSION } from '../node/control/hello.ts'
+import type { Link } from '../node/control/link.ts'
+import { Mesh } from '../node/control/mesh.ts'
+import { encodeClusterMessage } from '../node/server/messages.ts'
+import type { OperatorHost } from '../node/server/operator.ts'
+import { Driver } from '../node/stack/driver.ts'
+import { Vips } from '../node/stack/vips.ts'
+import { tcpConfig } from '../node/tcp/config.ts'
+import { initialSequenceNumber } from '../node/tcp/isn.ts'
+import { openTun } from '../node/tun/tun-device.ts'
+import { createAdminServer } from './admin/server.ts'
+import { Asks } from './asks.ts'
+import { Backend } from './backend.ts'
+import { DispatcherCore } from './core.ts'
+import { Gateways } from './gateway/gateways.ts'
+import { GATEWAY_PROTOCOL } from './gateway/messages.ts'
+import type { Member } from './members.ts'
+import type { DispatcherOptions, RunningRole } from './options.ts'
+import { flowKey, nextHop, Relay, steeredFlow } from './relay.ts'
+import { tableName } from './steering/nft-rules.ts'
+import { NftSteering } from './steering/nft-steering.ts'
+import { bringUpTun } from './steering/tun-routes.ts'
+
+/** Connections under way here, and the birth records of all others. */
+const MAX_DISPATCHER_FLOWS = 1 << 20
+/** Ids of connections: 11 random bits a run, so that two runs, or two dispatchers, give none twice. */
+const RUN_BITS = 11
+const CONNECTION_BITS = 32
+/** Tags of addresses in a node's hello. */
+const CONTROL = 'control='
+
+export async function runDispatcher(options: DispatcherOptions): Promise<RunningRole> {
+  const dispatcher = new Dispatcher(options)
+  await dispatcher.start()
+  return dispatcher
+}
+
+class Dispatcher implements RunningRole {
+  readonly #options: DispatcherOptions
+  readonly #core: DispatcherCore
+  readonly #mesh: Mesh
+  readonly #gateways: Gateways
+  readonly #asks: Asks
+  readonly #relay: Relay | undefined
+  readonly #relaySteering: NftSteering | undefined
+  readonly #device: ReturnType<typeof openTun>
+  readonly #driver: Driver
+  readonly #admin: ReturnType<typeof createAdminServer>
+  readonly #secret: Uint8Array
+  #stopped: Promise<void> | undefined = undefined
+
+  constructor(options: DispatcherOptions) {
+    this.#options = options
+    const { id, ownerIdBits } = options
+    this.#secret = secretKey(options.secret)
+    this.#device = openTun({ name: options.tun })
+    this.#device.onError = error => {
+      throw error
+    }
+    this.#gateways = new Gateways(ownerIdBits, now)
+    this.#relaySteering = relaySteering(options)
+    this.#relay = this.#relaySteering && new Relay(this.#relaySteering, warn)
+    this.#mesh = new Mesh({
+      hello: () => this.#hello,
+      random: Math.random,
+      onMessage: (link, message) => this.#received(link, message),
+      onUp: (link, restarted) => this.#up(link, restarted),
+      onDown: link => this.#down(link),
+    })
+    this.#asks = new Asks((to, message) => this.#mesh.send(to, encodeClusterMessage(message)))
+    this.#core = new DispatcherCore(
+      {
+        id,
+        dispatcherId: id,
+        vips: Vips.parse(options.vip, options.vip6, options.port),
+        tcp: tcpConfig({ ownerId: id, ownerIdBits }),
+        mode: options.mode,
+        maxFlows: MAX_DISPATCHER_FLOWS,
+        idBase: idBase(id, ownerIdBits),
+      },
+      {
+        transmit: batch => void this.#device.send(batch),
+        send: (to, envelope) => this.#mesh.send(to, envelope),
+        sendDroppable: (to, envelope) => this.#mesh.sendDroppable(to, envelope),
+        random: () => randomBytes(4).readInt32LE(),
+        now,
+        nowSecond: () => Math.floor(Date.now() / 1000),
+        // By the wall clock: a new connection's numbers stay ahead of the old one's whichever dispatcher accepts it.
+        initialSequence: flow => initialSequenceNumber(this.#secret, flow, Date.now()),
+        ownersChanged: members => this.#ownersChanged(members),
+        steer: (flow, to, steered) => this.#steer(flow, to, steered),
+        recordPlaced: record => this.#relay?.set(record),
+        recordEnded: record => {
+          this.#relay?.remove(record)
+          if (!record.timestamps && options.mode === 'shift') this.#unsteer(record)
+        },
+        answered: (from, token, value) => this.#asks.answered(from, token, value),
+      },
+    )
+    this.#driver = new Driver(this.#core, this.#device)
+    const backend = new Backend(options, this.#core, this.#asks, this.#operator())
+    this.#admin = createAdminServer(backend, { onFault: warn })
+  }
+
+  async start(): Promise<void> {
+    const { tun, vip, vip6, lan, listen, admin } = this.#options
+    await bringUpTun({ device: tun, vip, vip6, lanDevice: lan })
+    await this.#relaySteering?.start()
+    await this.#mesh.listen(listen.port, listen.host)
+    if (admin !== undefined) await this.#admin.listen(admin)
+    this.#ownersChanged([])
+    this.#driver.schedule()
+  }
+
+  stop(): Promise<void> {
+    this.#stopped ??= this.#stop()
+    return this.#stopped
+  }
+
+  async #stop(): Promise<void> {
+    this.#driver.close()
+    this.#asks.close()
+    this.#gateways.close()
+    await Promise.all([this.#admin.close(), this.#mesh.close(), this.#relay?.stop()])
+  }
+
+  readonly #incarnation = createIncarnation(Date.now(), Math.random)
+
+  get #hello(): Hello {
+    const { cluster, id, name, address, address6 } = this.#options
+    return {
+      protocol: PROTOCOL_VERSION,
+      cluster,
+      ownerId: id,
+      role: 'dispatcher',
+      name,
+      incarnation: this.#incarnation,
+      addresses: address6 === undefined ? [address] : [address, address6],
+      capabilities: [],
+    }
+  }
+
+  #received(link: Link, message: unknown): void {
+    if (!Array.isArray(message)) return
+    if (link.peer.role === 'gateway') {
+      if (message[0] === GATEWAY_PROTOCOL) this.#gateways.receive(link, message)
+      return
+    }
+    this.#core.receiveMessage(link.peer.ownerId, message, now())
+    this.#driver.schedule()
+  }
+
+  #up(link: Link, restarted: boolean): void {
+    const { role, ownerId, name, incarnation, addresses, capabilities } = link.peer
+    if (role === 'gateway') return this.#gateways.up(link)
+    const control = capabilities.find(capability => capability.startsWith(CONTROL))
+    const address = addresses[0]
+    if (role !== 'node' || control === undefined || address === undefined) return link.close()
+    this.#core.nodeUp(
+      {
+        id: ownerId,
+        name,
+        address,
+        address6: addresses[1],
+        control: control.slice(CONTROL.length),
+        incarnation,
+      },
+      restarted,
+    )
+    this.#driver.schedule()
+  }
+
+  #down(link: Link): void {
+    const { role, ownerId } = link.peer
+    if (role === 'gateway') return this.#gateways.down(link)
+    // A link that was replaced goes down after its successor is up.
+    if (role !== 'node' || this.#mesh.isUp(ownerId)) return
+    this.#asks.gone(ownerId)
+    this.#core.nodeDown(ownerId)
+    this.#driver.schedule()
+  }
+
+  #ownersChanged(members: readonly Member[]): void {
+    const { id, address, address6, mode } = this.#options
+    const self = { owner: id, address, address6 }
+    // In clone mode every segment carries our own id: nothing is steered to nodes but by our own relay.
+    this.#gateways.setOwners(mode === 'clone' ? [self] : [self, ...members.map(nextHop)])
+    this.#relay?.setOwners(members)
+  }
+
+  #steer(flow: Parameters<typeof flowKey>[0], to: number, steered: (ok: boolean) => void): void {
+    // Without steering in the kernel everything comes here, and follows our forwards.
+    if (this.#options.steering === 'relay') return steered(true)
+    this.#gateways.updateFlows({ set: [steeredFlow(flow, to)], remove: [] }).then(
+      () => {
+        steered(true)
+        this.#driver.schedule()
+      },
+      error => {
+        warn(error)
+        steered(false)
+        this.#driver.schedule()
+      },
+    )
+  }
+
+  #unsteer(flow: Parameters<typeof flowKey>[0]): void {
+    if (this.#options.steering === 'relay') return
+    this.#gateways.updateFlows({ set: [], remove: [flowKey(flow)] }).catch(warn)
+  }
+
+  #operator(): OperatorHost {
+    return {
+      owner: this.#core.owner,
+      store: undefined,
+      requests: () => 0,
+      draining: () => false,
+      device: () => this.#device.counters(),
+      links: () => this.#mesh.report(),
+      now,
+    }
+  }
+}
+
+function now(): number {
+  return performance.now()
+}
+
+function warn(error: unknown): void {
+  process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`)
+}
+
+/** Clone mode relays in the kernel where nft steers; with `--steering relay` the owner's forwards do it. */
+function relaySteering(options: DispatcherOptions): NftSteering | undefined {
+  const { cluster, vip, vip6, port, lan, mode, steering, ownerIdBits } = options
+  if (mode !== 'clone' || steering !== 'nft') return undefined
+  const table = tableName(cluster, 'relay')
+  const service = { vip, vip6, port }
+  return new NftSteering({ kind: 'relay', table, service, inDevices: [lan], outDevice: lan, ownerIdBits })
+}
+
+function secretKey(secret: string | undefined): Uint8Array {
+  const octets = secret === undefined ? randomBytes(32) : Buffer.from(secret, 'hex')
+  return createHash('sha256').update(octets).digest()
+}
+
+function idBase(id: number, ownerIdBits: number): number {
+  const run = randomBytes(2).readUInt16LE() & ((1 << RUN_BITS) - 1)
+  return (run * 2 ** ownerIdBits + id) * 2 ** CONNECTION_BITS
+}

@@ -1,0 +1,46 @@
+import {
+  bitRate,
+  controlUrl,
+  device,
+  devices,
+  endpoint,
+  integer,
+  ipv4,
+  ipv6,
+  ipv6OrNone,
+  name,
+} from './flags.ts'
+
+it.each([
+  [integer(1, 200), '200', 200],
+  [ipv4, '10.77.0.1', '10.77.0.1'],
+  [ipv6, 'FD77:0:0::1', 'fd77::1'],
+  [ipv6OrNone, 'none', 'none'],
+  [endpoint, '127.0.0.1:0', { host: '127.0.0.1', port: 0 }],
+  [endpoint, '[::1]:8077', { host: '::1', port: 8077 }],
+  [endpoint, 'localhost:80', { host: 'localhost', port: 80 }],
+  [controlUrl, 'ws://10.78.0.2:7700', { host: '10.78.0.2', port: 7700 }],
+  [controlUrl, 'ws://[fd78::2]:7700/', { host: 'fd78::2', port: 7700 }],
+  [device, 'eth0.7', 'eth0.7'],
+  [devices, 'wan0,host0,wan0', ['wan0', 'host0']],
+  [name, 'node-1.a', 'node-1.a'],
+  [bitRate, '100mbit', 100e6],
+  [bitRate, '2.5gbit', 2.5e9],
+  [bitRate, '64kbit', 64e3],
+])('%p takes %s', (read, text, value) => {
+  expect(read(text)).toEqual(value)
+})
+
+it.each([
+  [integer(1, 200), ['0', '201', '-1', '1.5', '1e2', '', 'x', '0x10', '9'.repeat(16)]],
+  [ipv4, ['10.0.0', '127.0.0.1', '0.0.0.0', '224.0.0.1', '255.255.255.255', 'fd77::1', '01.2.3.4', '']],
+  [ipv6, ['10.0.0.1', '::1', '::', 'fe80::1', 'ff02::1', '::ffff:1.2.3.4', 'fd77::1%eth0', '']],
+  [endpoint, ['80', 'host', 'host:', 'host:65536', '::1:80', '[::1]', 'a b:80', 'host:-1', 'http://host:80']],
+  [controlUrl, ['10.0.0.1:7700', 'wss://10.0.0.1:7700', 'ws://10.0.0.1', 'ws://10.0.0.1:0', 'ws://a:1/x']],
+  [device, ['', 'a'.repeat(16), 'a b', 'a/b', '..', 'a"b']],
+  [devices, ['', 'wan0,', ',', 'wan0;x']],
+  [name, ['', '-a', 'a b', 'a'.repeat(65)]],
+  [bitRate, ['100', '0mbit', '63kbit', '101gbit', '-1mbit', '1tbit', '1.2345gbit']],
+])('%p refuses what is none', (read, texts) => {
+  for (const text of texts) expect(() => read(text)).toThrow(/^(Not|More|Port)/)
+})

@@ -1,0 +1,95 @@
+/**
+ * Reads the values of command line flags and checks their ranges; each refuses with one clear line. It knows no
+ * command.
+ */
+import { InvalidArgumentError } from 'commander'
+import { formatAddress, parseAddress } from '../node/wire/address.ts'
+import type { Endpoint } from './options.ts'
+
+/** Names of devices: of those that Linux takes, what needs no quoting anywhere. */
+const DEVICE = /^[A-Za-z0-9][A-Za-z0-9._-]{0,14}$/
+const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/
+const MAX_DEVICES = 64
+
+export function integer(min: number, max: number): (text: string) => number {
+  return text => {
+    const value = /^\d{1,15}$/.test(text) ? Number(text) : Number.NaN
+    if (value >= min && value <= max) return value
+    throw new InvalidArgumentError(`Not a whole number from ${min} to ${max}.`)
+  }
+}
+
+/** Canonical text of a unicast address. */
+export function ipv4(text: string): string {
+  const address = parseAddress(text)
+  const first = (address?.word3 ?? 0) >>> 24
+  const usable = address?.family === 4 && first !== 0 && first !== 127 && first < 224
+  if (!usable) throw new InvalidArgumentError('Not an IPv4 address that a host can have.')
+  return formatAddress(address.word0, address.word1, address.word2, address.word3)
+}
+
+export function ipv6(text: string): string {
+  const address = parseAddress(text)
+  const first = (address?.word0 ?? 0) >>> 16
+  const isLocal = address?.word0 === 0 && address.word1 === 0
+  // Link-local addresses need a device, and multicast is no host's.
+  const usable = address?.family === 6 && !isLocal && first < 0xfe80
+  if (!usable) throw new InvalidArgumentError('Not an IPv6 address that a host can have.')
+  return formatAddress(address.word0, address.word1, address.word2, address.word3)
+}
+
+/** `none` for a service without IPv6. */
+export function ipv6OrNone(text: string): string {
+  return text === 'none' ? text : ipv6(text)
+}
+
+export function noneIsUndefined(text: string): string | undefined {
+  return text === 'none' ? undefined : text
+}
+
+/** `HOST:PORT`, an IPv6 host in brackets. */
+export function endpoint(text: string): Endpoint {
+  const parts = /^(?:\[([0-9a-fA-F:.]+)\]|([^\s:[\]/]+)):(\d{1,5})$/.exec(text)
+  const host = parts?.[1] ?? parts?.[2]
+  const port = Number(parts?.[3])
+  if (host === undefined || !(port <= 65_535)) throw new InvalidArgumentError('Not HOST:PORT.')
+  return { host, port }
+}
+
+/** `ws://HOST:PORT`, as the control links are written. */
+export function controlUrl(text: string): Endpoint {
+  const address = /^ws:\/\/([^/]+)\/?$/.exec(text)?.[1]
+  if (address === undefined) throw new InvalidArgumentError('Not ws://HOST:PORT.')
+  const parsed = endpoint(address)
+  if (parsed.port === 0) throw new InvalidArgumentError('Port 0 cannot be dialed.')
+  return parsed
+}
+
+export function device(text: string): string {
+  if (DEVICE.test(text)) return text
+  throw new InvalidArgumentError('Not a name of a network device.')
+}
+
+export function devices(text: string): readonly string[] {
+  const all = text.split(',').map(device)
+  if (all.length > MAX_DEVICES) throw new InvalidArgumentError(`More than ${MAX_DEVICES} devices.`)
+  return [...new Set(all)]
+}
+
+export function name(text: string): string {
+  if (NAME.test(text)) return text
+  throw new InvalidArgumentError('Not a name: 1 to 64 letters, digits, dots, hyphens, underscores.')
+}
+
+const UNITS = { '': 1, k: 1e3, m: 1e6, g: 1e9 } as const
+const MIN_BITS = 64_000
+const MAX_BITS = 100e9
+
+/** `100mbit`, `1gbit`, `2.5gbit`, as bits per second. */
+export function bitRate(text: string): number {
+  const parts = /^(\d{1,6}(?:\.\d{1,3})?)([kmg]?)bit$/i.exec(text)
+  const unit = (parts?.[2] ?? '').toLowerCase() as keyof typeof UNITS
+  const bits = Math.round(Number(parts?.[1]) * UNITS[unit])
+  if (bits >= MIN_BITS && bits <= MAX_BITS) return bits
+  throw new InvalidArgumentError('Not a rate from 64kbit to 100gbit, as 100mbit.')
+}

@@ -1,0 +1,197 @@
+#!/usr/bin/env node
+/**
+ * The command `gyre`: the roles of a cluster, a whole cluster on one machine, and the operator's questions and orders.
+ * It reads flags and starts what they ask for; each command loads only its own program.
+ */
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { Command } from 'commander'
+import {
+  controlUrl,
+  device,
+  devices,
+  endpoint,
+  integer,
+  ipv4,
+  ipv6,
+  ipv6OrNone,
+  name,
+  noneIsUndefined,
+} from './flags.ts'
+import {
+  DEFAULT_CACHE_OCTETS,
+  DEFAULT_CLUSTER,
+  DEFAULT_OWNER_ID_BITS,
+  DEFAULT_PORT,
+  DEFAULT_VIP,
+  DEFAULT_VIP6,
+  type DispatcherOptions,
+  type Endpoint,
+  type GatewayOptions,
+  type NodeOptions,
+  type RunningRole,
+  SECRET_VARIABLE,
+} from './options.ts'
+import { modeOption, registerDown, registerUp, steeringOption } from './up/command.ts'
+import { serve } from './up/role-channel.ts'
+
+const MAX_OWNER_ID_BITS = 10
+const MIN_CACHE_OCTETS = 1024 * 1024
+const MAX_CACHE_OCTETS = 1024 ** 4
+/** What runs as `node dist/dispatcher/main.js`; `www` lies beside `dist`. */
+const PROGRAM = fileURLToPath(import.meta.url)
+const WWW = join(dirname(PROGRAM), '..', '..', 'www')
+
+/** Flags as commander hands them over: `--vip6` may still say `none`. */
+type Flags<T> = Omit<T, 'vip6' | 'address6' | 'secret' | 'admin'> & {
+  readonly vip6: string
+  readonly address6?: string
+  readonly admin?: Endpoint
+  readonly adminFd?: number
+  readonly ownerBits: number
+}
+
+/** The admin client takes its time to load, so commands that do not ask anything go without. */
+const NOT_OPERATOR = new Set(['up', 'down', 'gateway', 'dispatcher', 'node'])
+
+async function main(): Promise<void> {
+  const program = new Command('gyre')
+  program
+    .description(
+      'A cluster web server whose TCP connections move between nodes while the client notices nothing',
+    )
+    .showHelpAfterError('(see gyre --help)')
+  registerUp(program, { program: [process.execPath, ...process.execArgv, PROGRAM], www: WWW })
+  registerDown(program)
+  registerGateway(program)
+  registerDispatcher(program)
+  registerNode(program)
+  if (!NOT_OPERATOR.has(process.argv[2] ?? '')) await registerOperator(program)
+  await program.parseAsync()
+}
+
+function registerGateway(program: Command): void {
+  const command = serviceFlags(program.command('gateway'), 'gateway')
+  command
+    .description('steer packets to their owners, on a router that the virtual addresses are routed to')
+    .requiredOption('--dispatcher <url>', 'control link of the dispatcher, ws://HOST:PORT', controlUrl)
+    .requiredOption('--wan <devices>', 'where packets of clients arrive, separated by commas', devices)
+    .requiredOption('--lan <device>', 'the network of the owners', device)
+    .addOption(steeringOption())
+    .action(async (flags: Flags<GatewayOptions>) => {
+      await run(command, async () => {
+        const { runGateway } = await import('./gateway/gateway.ts')
+        return runGateway({ ...flags, ...common(command, flags) })
+      })
+    })
+}
+
+function registerDispatcher(program: Command): void {
+  const command = ownerFlags(serviceFlags(program.command('dispatcher'), 'dispatcher'))
+  command
+    .description('accept connections, and hand each to the node that should serve it')
+    .addOption(steeringOption())
+    .option('--admin <host:port>', 'where the admin interface listens', endpoint)
+    .option('--admin-fd <descriptor>', 'an inherited descriptor that listens already', integer(3, 1023))
+    .action(async (flags: Flags<DispatcherOptions>) => {
+      if (flags.admin !== undefined && flags.adminFd !== undefined) {
+        command.error('error: give either --admin or --admin-fd', { exitCode: 1 })
+      }
+      const admin = flags.adminFd === undefined ? flags.admin : { fd: flags.adminFd }
+      const secret = secretOf(command)
+      await run(command, async () => {
+        const { runDispatcher } = await import('./dispatcher.ts')
+        return runDispatcher({ ...flags, ...common(command, flags), address6: flags.address6, admin, secret })
+      })
+    })
+}
+
+function registerNode(program: Command): void {
+  const command = ownerFlags(serviceFlags(program.command('node'), undefined))
+  command
+    .description('own connections and serve files')
+    .requiredOption('--dispatcher <url>', 'control link of the dispatcher, ws://HOST:PORT', controlUrl)
+    .action(async (flags: Flags<NodeOptions>) => {
+      await run(command, async () => {
+        const { runNode } = await import('../node/main.ts')
+        return runNode({ ...flags, ...common(command, flags), address6: flags.address6 })
+      })
+    })
+}
+
+async function registerOperator(program: Command): Promise<void> {
+  const [{ registerStatus }, { registerConnections }, { registerShift }] = await Promise.all([
+    import('./commands/status.ts'),
+    import('./commands/connections.ts'),
+    import('./commands/shift.ts'),
+  ])
+  for (const register of [registerStatus, registerConnections, registerShift]) register(program)
+}
+
+function serviceFlags(command: Command, defaultName: string | undefined): Command {
+  return command
+    .option('--cluster <name>', 'control links are made within one cluster only', name, DEFAULT_CLUSTER)
+    .option('--name <name>', 'of this process in its role', name, defaultName)
+    .option('--vip <address>', 'the virtual IPv4 address', ipv4, DEFAULT_VIP)
+    .option('--vip6 <address>', 'the virtual IPv6 address, or none', ipv6OrNone, DEFAULT_VIP6)
+    .option('--port <port>', 'the TCP port of the service', integer(1, 65_535), DEFAULT_PORT)
+    .option(
+      '--owner-bits <bits>',
+      'bits of the TCP timestamp that name the owner, the same in the whole cluster',
+      integer(1, MAX_OWNER_ID_BITS),
+      DEFAULT_OWNER_ID_BITS,
+    )
+}
+
+function ownerFlags(command: Command): Command {
+  return command
+    .requiredOption('--id <id>', 'owner id, unique in the cluster', integer(0, (1 << MAX_OWNER_ID_BITS) - 1))
+    .requiredOption('--address <address>', 'where the gateway sends packets of this owner', ipv4)
+    .option('--address6 <address>', 'the same over IPv6', ipv6)
+    .requiredOption('--listen <host:port>', 'where control links of the others arrive', endpoint)
+    .option('--root <folder>', 'the files to serve', WWW)
+    .option(
+      '--cache-octets <octets>',
+      'memory for files',
+      integer(MIN_CACHE_OCTETS, MAX_CACHE_OCTETS),
+      DEFAULT_CACHE_OCTETS,
+    )
+    .addOption(modeOption())
+    .requiredOption('--lan <device>', 'the network of the owners', device)
+    .option('--tun <device>', 'name of the TUN device, which is created', device, 'tun0')
+}
+
+function common(
+  command: Command,
+  flags: Flags<{ name: string; id?: number }>,
+): {
+  vip6: string | undefined
+  ownerIdBits: number
+  name: string
+} {
+  const { ownerBits, id, vip6 } = flags
+  if (id !== undefined && id >= 1 << ownerBits) {
+    command.error(`error: owner id ${id} does not fit ${ownerBits} bits`, { exitCode: 1 })
+  }
+  return { vip6: noneIsUndefined(vip6), ownerIdBits: ownerBits, name: flags.name ?? `node${id}` }
+}
+
+function secretOf(command: Command): string | undefined {
+  const secret = process.env[SECRET_VARIABLE]
+  // What this process starts has no need of it.
+  delete process.env[SECRET_VARIABLE]
+  if (secret === undefined || /^[0-9a-f]{64}$/.test(secret)) return secret
+  return command.error(`error: ${SECRET_VARIABLE} is not 64 hexadecimal digits`, { exitCode: 1 })
+}
+
+/** A role that cannot start says why in one line, if it knows; what has no code is our mistake and shows its stack. */
+async function run(command: Command, start: () => Promise<RunningRole>): Promise<void> {
+  try {
+    await serve(start)
+  } catch (error) {
+    if (!(error instanceof Error) || !('code' in error)) throw error
+    command.error(`error: ${error.message}`, { exitCode: 1, code: String(error.code) })
+  }
+}
+
+await main()

@@ -1,0 +1,71 @@
+/**
+ * The nodes of the cluster as the dispatcher knows them: from their links and their reports. Decides who is a candidate
+ * for new connections; sends nothing.
+ */
+import type { Candidate } from './placement.ts'
+
+/** A node whose link is down this long is taken for dead: its connections are nobody's. */
+export const DEAD_AFTER_MS = 10_000
+
+export interface Member {
+  readonly id: number
+  readonly name: string
+  readonly address: string
+  readonly address6: string | undefined
+  /** host:port of its control links. */
+  readonly control: string
+  readonly incarnation: string
+  up: boolean
+  downSince: number
+  draining: boolean
+  /** As last told, and those given to it since. */
+  connections: number
+}
+
+export class Members {
+  readonly #members = new Map<number, Member>()
+
+  get all(): readonly Member[] {
+    return [...this.#members.values()].sort((a, b) => a.id - b.id)
+  }
+
+  get(id: number): Member | undefined {
+    return this.#members.get(id)
+  }
+
+  /** By its id as a number, or by its name. */
+  named(name: string): Member | undefined {
+    const id = /^\d+$/.test(name) ? Number(name) : Number.NaN
+    return this.#members.get(id) ?? this.all.find(member => member.name === name)
+  }
+
+  up(member: Omit<Member, 'up' | 'downSince' | 'draining' | 'connections'>): void {
+    this.#members.set(member.id, {
+      ...member,
+      up: true,
+      downSince: Number.POSITIVE_INFINITY,
+      draining: false,
+      connections: 0,
+    })
+  }
+
+  down(id: number, now: number): void {
+    const member = this.#members.get(id)
+    if (member === undefined) return
+    member.up = false
+    member.downSince = now
+  }
+
+  remove(id: number): void {
+    this.#members.delete(id)
+  }
+
+  /** Those that are down for too long. */
+  dead(now: number): Member[] {
+    return this.all.filter(member => !member.up && now - member.downSince >= DEAD_AFTER_MS)
+  }
+
+  candidates(not: readonly number[]): readonly Candidate[] {
+    return this.all.filter(member => member.up && !member.draining && !not.includes(member.id))
+  }
+}

@@ -1,0 +1,92 @@
+/**
+ * What each role program is told at its start, as plain data: the command line (`main.ts`) fills it in and checks
+ * the ranges, the role programs (`runGateway`, `runDispatcher`, `runNode`) only read it. It also says what a
+ * running role is to whoever started it.
+ */
+
+/** `shift`: a node becomes the owner; `clone`: the dispatcher relays for as long as the connection lives. */
+export type Mode = 'shift' | 'clone'
+/** `nft`: the kernel of the gateway steers; `relay`: everything reaches the dispatcher, which passes it on. */
+export type SteeringKind = 'nft' | 'relay'
+
+export interface Endpoint {
+  readonly host: string
+  /** 0 to 65535; 0 takes a free one. */
+  readonly port: number
+}
+
+/** The virtual addresses and the TCP port that the cluster serves. */
+export interface Service {
+  readonly vip: string
+  readonly vip6: string | undefined
+  readonly port: number
+}
+
+interface RoleOptions extends Service {
+  /** The cluster's name; control links are only made within one. */
+  readonly cluster: string
+  /** Unique among the processes of a role. */
+  readonly name: string
+  /** Low bits of the TCP timestamp that hold the owner's id: 1 to 10, the same in the whole cluster. */
+  readonly ownerIdBits: number
+}
+
+/** What every owner of connections is told, dispatcher and node alike. */
+interface OwnerOptions extends RoleOptions {
+  /** Owner id: 0 to 2^ownerIdBits - 1. */
+  readonly id: number
+  /** Where the gateway sends packets of this owner: its addresses in the LAN. */
+  readonly address: string
+  readonly address6: string | undefined
+  /** Where control links of the others arrive. */
+  readonly listen: Endpoint
+  readonly root: string
+  readonly cacheOctets: number
+  readonly mode: Mode
+  readonly lan: string
+  readonly tun: string
+}
+
+export interface GatewayOptions extends RoleOptions {
+  readonly dispatcher: Endpoint
+  /** Devices where packets of clients arrive. */
+  readonly wan: readonly string[]
+  /** Device of the network of the owners. */
+  readonly lan: string
+  readonly steering: SteeringKind
+}
+
+export interface DispatcherOptions extends OwnerOptions {
+  readonly steering: SteeringKind
+  /** An inherited descriptor that listens already, or where to listen; undefined: no admin port. */
+  readonly admin: Endpoint | { readonly fd: number } | undefined
+  /** 64 hexadecimal digits, the same for all dispatchers (RFC 6528 §3); undefined: a random one for this run. */
+  readonly secret: string | undefined
+}
+
+export interface NodeOptions extends OwnerOptions {
+  readonly dispatcher: Endpoint
+}
+
+/**
+ * A role that serves. `runX(options)` resolves to it when the role is ready and rejects when it cannot start; a
+ * fault after that, which the role cannot mend, ends the process by an uncaught error.
+ */
+export interface RunningRole {
+  /** Ends orderly and removes what the role put into the kernel. Idempotent. */
+  stop(): Promise<void>
+}
+
+export const DEFAULT_CLUSTER = 'gyre'
+export const DEFAULT_VIP = '10.77.0.1'
+export const DEFAULT_VIP6 = 'fd77::1'
+export const DEFAULT_PORT = 80
+export const DEFAULT_ADMIN: Endpoint = { host: '127.0.0.1', port: 8800 }
+export const DEFAULT_CONTROL_PORT = 7700
+export const DEFAULT_NODES = 3
+export const DEFAULT_OWNER_ID_BITS = 8
+export const DEFAULT_CACHE_OCTETS = 256 * 1024 * 1024
+/** Half of the LAN's /24 and of the owner ids of 8 bits stay free for dispatchers and gateways. */
+export const MAX_NODES = 200
+/** Environment of a dispatcher: a secret must not stand in a command line, which everybody may read. */
+export const SECRET_VARIABLE = 'GYRE_SECRET'

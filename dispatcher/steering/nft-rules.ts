@@ -1,0 +1,158 @@
+/**
+ * The text of the kernel's steering rules: tables for gateways and for relays, elements, transactions. Pure: it
+ * runs nothing and checks nothing, every address and name in it must have been checked before.
+ */
+import type { Service } from '../options.ts'
+import { MAX_OWNERS, MAX_STEERED_FLOWS } from './steering.ts'
+import type { Element } from './steering-table.ts'
+
+/**
+ * `gateway`: packets that enter from the clients' side go to the owner that their timestamp names, or that their flow's
+ * element names. `relay`: packets that enter one's own LAN device and have an element are passed on to another owner.
+ */
+export interface TableSpec {
+  readonly kind: 'gateway' | 'relay'
+  readonly table: string
+  readonly service: Service
+  readonly inDevices: readonly string[]
+  readonly outDevice: string
+  readonly ownerIdBits: number
+}
+
+/** Before everything else at ingress, as the rules must be the first to see a packet. */
+const PRIORITY = -150
+/** Elements in one command; nft's cost a line is larger than an element's. */
+const ELEMENTS_A_COMMAND = 1000
+/**
+ * How much longer the kernel keeps an element than we do. We remove it when its time is over; the kernel only sees to
+ * what a dead process left. As an element that the kernel drops first would make our removal, and with it a whole
+ * transaction, fail, the kernel must come second.
+ */
+export const KERNEL_GRACE_S = 60
+
+/** A table's name for a cluster: nft takes no hyphen in one. */
+export function tableName(cluster: string, kind: TableSpec['kind']): string {
+  const escaped = cluster.replace(/[^a-zA-Z0-9]/g, octet => `_${octet.charCodeAt(0).toString(16)}_`)
+  return kind === 'gateway' ? `gyre_${escaped}` : `gyre_relay_${escaped}`
+}
+
+/** Commands that put an empty table in the place of whatever has its name. */
+export function tableText(spec: TableSpec): string {
+  const { table } = spec
+  const families = familiesOf(spec)
+  const devices = spec.inDevices.map(device => `"${device}"`).join(', ')
+  return [
+    // "delete" fails where there is none, "add" where there is one does not.
+    `add table netdev ${table}`,
+    `delete table netdev ${table}`,
+    `table netdev ${table} {`,
+    ...families.flatMap(family => declarations(spec, family)),
+    `  chain in {`,
+    `    type filter hook ingress devices = { ${devices} } priority ${PRIORITY}; policy accept;`,
+    ...families.map(family => `    ${admission(spec, family)} goto vip${family}`),
+    '  }',
+    ...families.flatMap(family => decisions(spec, family)),
+    '}',
+    '',
+  ].join('\n')
+}
+
+export function familiesOf(spec: TableSpec): readonly (4 | 6)[] {
+  return spec.service.vip6 === undefined ? [4] : [4, 6]
+}
+
+function declarations(spec: TableSpec, family: 4 | 6): string[] {
+  const ip = family === 4 ? 'ip' : 'ip6'
+  const lines = [
+    `  counter packets${family} { }`,
+    `  counter unnamed${family} { }`,
+    `  counter unsteered${family} { }`,
+    `  map flows${family} { typeof ${ip} saddr . tcp sport : ${ip} daddr; flags timeout; size ${MAX_STEERED_FLOWS}; }`,
+  ]
+  if (spec.kind === 'relay') return lines
+  const owners = `typeof tcp option timestamp tsecr : ${ip} daddr; size ${MAX_OWNERS}; counter;`
+  return [`  map owners${family} { ${owners} }`, ...lines]
+}
+
+/** Which packets the rules look at: whole TCP packets to the service. Only the first fragment has ports. */
+function admission({ service }: TableSpec, family: 4 | 6): string {
+  if (family === 4) return `ip daddr ${service.vip} ip frag-off & 0x3fff == 0 meta l4proto tcp`
+  return `ip6 daddr ${service.vip6} exthdr frag missing meta l4proto tcp`
+}
+
+/**
+ * `fwd` ends the way of a packet whose key is in the map and does nothing for any other, so what a counter counts
+ * is what the rules before it left.
+ */
+function decisions(spec: TableSpec, family: 4 | 6): string[] {
+  const ip = family === 4 ? 'ip' : 'ip6'
+  const mask = `0x${((1 << spec.ownerIdBits) - 1).toString(16)}`
+  const out = `device "${spec.outDevice}"`
+  const byOwner =
+    `    tcp flags & (syn | ack) == ack fwd ${ip} to tcp option timestamp tsecr & ${mask}` +
+    ` map @owners${family} ${out}`
+  return [
+    `  chain vip${family} {`,
+    `    tcp dport != ${spec.service.port} return`,
+    `    counter name "packets${family}"`,
+    ...(spec.kind === 'gateway' ? [byOwner] : []),
+    `    counter name "unnamed${family}"`,
+    // A SYN of a reused port is a new connection, whatever the element says of the old one.
+    `    tcp flags & syn == 0 fwd ${ip} to ${ip} saddr . tcp sport map @flows${family} ${out}`,
+    `    counter name "unsteered${family}"`,
+    '  }',
+  ]
+}
+
+export type Verb = 'add' | 'delete'
+
+/** One hop of `owners4` or `owners6`. */
+export interface OwnerElement {
+  readonly family: 4 | 6
+  readonly owner: number
+  readonly address: string
+}
+
+export function ownerElementsText(table: string, verb: Verb, owners: readonly OwnerElement[]): string {
+  return commands(table, verb, 'owners', owners, ({ owner, address }) => {
+    return verb === 'add' ? `${owner} : ${address}` : `${owner}`
+  })
+}
+
+/** An element of a flow and the address of its owner in the flow's family. */
+export interface FlowElement extends Element {
+  readonly hop: string
+}
+
+export function addFlowsText(table: string, flows: readonly FlowElement[], now: number): string {
+  return commands(table, 'add', 'flows', flows, ({ address, port, hop, expiresAt }) => {
+    const seconds = Math.ceil(Math.max(0, expiresAt - now) / 1000) + KERNEL_GRACE_S
+    return `${address} . ${port} timeout ${seconds}s : ${hop}`
+  })
+}
+
+export function deleteFlowsText(table: string, flows: readonly Element[]): string {
+  return commands(table, 'delete', 'flows', flows, ({ address, port }) => `${address} . ${port}`)
+}
+
+export function deleteTableText(table: string): string {
+  return `add table netdev ${table}\ndelete table netdev ${table}\n`
+}
+
+function commands<T extends { readonly family: 4 | 6 }>(
+  table: string,
+  verb: Verb,
+  map: string,
+  elements: readonly T[],
+  text: (element: T) => string,
+): string {
+  let all = ''
+  for (const family of [4, 6] as const) {
+    const texts = elements.filter(element => element.family === family).map(text)
+    for (let from = 0; from < texts.length; from += ELEMENTS_A_COMMAND) {
+      const some = texts.slice(from, from + ELEMENTS_A_COMMAND).join(', ')
+      all += `${verb} element netdev ${table} ${map}${family} { ${some} }\n`
+    }
+  }
+  return all
+}

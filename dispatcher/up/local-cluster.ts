@@ -1,0 +1,320 @@
+/**
+ * A whole cluster on this machine: claims the name, builds the network, starts and supervises the roles, and removes
+ * all of it again, also when it came only half-way. What the roles do is theirs.
+ */
+import { randomBytes } from 'node:crypto'
+import { accessSync, constants, statSync } from 'node:fs'
+import { networkInterfaces } from 'node:os'
+import { delimiter, join } from 'node:path'
+import {
+  DEFAULT_CONTROL_PORT,
+  DEFAULT_OWNER_ID_BITS,
+  type Endpoint,
+  type Mode,
+  SECRET_VARIABLE,
+  type Service,
+  type SteeringKind,
+} from '../options.ts'
+import { TOOL_PATH } from '../steering/command.ts'
+import { formatEndpoint, withAdminSocket } from './admin-socket.ts'
+import { UpError } from './errors.ts'
+import { removeLeftovers } from './leftovers.ts'
+import { buildNetwork, freeHostLink, removeNetwork, routedTo } from './namespaces.ts'
+import { identifyOwn } from './processes.ts'
+import { StateFolder, type UpState } from './state.ts'
+import { ADMIN_FD, type RoleCommand, SupervisedRole } from './supervised-role.ts'
+import {
+  createTopology,
+  GATEWAY_HOST,
+  GATEWAY_LAN,
+  GATEWAY_WAN,
+  MEMBER_DEVICE,
+  type Member,
+  namespacesOf,
+  type Topology,
+} from './topology.ts'
+
+export const TUN_DEVICE = 'tun0'
+/** Roles that start at the same time: each takes a core for some 200 ms. */
+const PARALLEL_STARTS = 6
+const READY_TIMEOUT_MS = 20_000
+const READY_TIMEOUT_PER_NODE_MS = 500
+
+export interface ClusterOptions {
+  readonly name: string
+  readonly nodes: number
+  readonly service: Service
+  readonly root: string
+  readonly admin: Endpoint
+  readonly mode: Mode
+  readonly steering: SteeringKind
+  /** Bits per second of each node's wire; undefined: as fast as the machine. */
+  readonly linkBits: number | undefined
+}
+
+export interface ClusterContext {
+  /** Command that runs a role: the program, and what comes before the role's name. */
+  readonly program: readonly string[]
+  readonly runFolder?: string
+  /** A line for the log: of a role, or of the supervisor itself. */
+  line(from: string, text: string): void
+}
+
+export class LocalCluster {
+  readonly #options: ClusterOptions
+  readonly #context: ClusterContext
+  readonly #folder: StateFolder
+  readonly #roles: SupervisedRole[] = []
+  /** Settles when the cluster must not go on: a role that it cannot be without stays down. */
+  readonly failed: Promise<UpError>
+  #fail: (error: UpError) => void = () => {}
+  #claimed = false
+  #status: UpState['status'] = 'starting'
+  #admin: Endpoint
+  #topology: Topology | undefined
+  /** The start, whatever came of it. */
+  #starting: Promise<unknown> = Promise.resolve()
+  #stopping = false
+  #stopped: Promise<void> | undefined
+
+  constructor(options: ClusterOptions, context: ClusterContext) {
+    this.#options = options
+    this.#context = context
+    this.#folder = new StateFolder(options.name, context.runFolder)
+    this.#admin = options.admin
+    this.failed = new Promise(resolve => {
+      this.#fail = resolve
+    })
+  }
+
+  /** Resolves when every role serves. Rejects with an UpError when one does not; then nothing is left of it. */
+  async start(): Promise<UpState> {
+    const starting = this.#start()
+    this.#starting = starting.catch(() => {})
+    try {
+      await starting
+    } catch (error) {
+      await this.stop()
+      throw error
+    }
+    return this.state
+  }
+
+  /** Ends the roles at once, when they are ending already. */
+  hurry(): void {
+    for (const role of this.#roles) role.kill()
+  }
+
+  /** Ends the roles and removes the network and the state file, at any time. Idempotent. */
+  stop(): Promise<void> {
+    this.#stopping = true
+    this.#stopped ??= this.#stop()
+    return this.#stopped
+  }
+
+  get state(): UpState {
+    const { name, service, mode, steering } = this.#options
+    const topology = this.#topology
+    return {
+      version: 1,
+      name,
+      status: this.#status,
+      supervisor: identifyOwn(process.pid),
+      admin: formatEndpoint(this.#admin),
+      ...service,
+      mode,
+      steering,
+      hostDevice: topology?.hostDevice ?? '',
+      clientNamespace: topology?.clientNamespace ?? '',
+      gatewayNamespace: topology?.gatewayNamespace ?? '',
+      namespaces: topology === undefined ? [] : namespacesOf(topology),
+      roles: this.#roles.flatMap(({ state }) => state ?? []),
+    }
+  }
+
+  async #start(): Promise<void> {
+    const { name, nodes, service, linkBits } = this.#options
+    checkMachine(this.#options)
+    this.#topology = createTopology(name, nodes, service, linkBits, freeHostLink(name))
+    await removeLeftovers(this.#folder, name)
+    this.#claimed = this.#folder.claim(this.state)
+    if (!this.#claimed) throw new UpError('NAME_IN_USE', `a cluster named ${name} was started just now`)
+    await checkVips(service)
+    // Only to know whether it is free, and which one port 0 is; the dispatcher's own is opened when it starts.
+    this.#admin = await withAdminSocket(this.#options.admin, ({ endpoint }) => endpoint)
+    this.#goOn()
+    await buildNetwork(this.#topology)
+    this.#goOn()
+    await this.#startRoles(this.#topology)
+    this.#goOn()
+    this.#status = 'ready'
+    this.#folder.write(this.state)
+  }
+
+  async #startRoles(topology: Topology): Promise<void> {
+    const secret = randomBytes(32).toString('hex')
+    for (const command of this.#commands(topology, secret)) {
+      const handlers = {
+        line: (from: string, text: string) => this.#context.line(from, text),
+        changed: () => this.#changed(),
+        gaveUp: (error: UpError) => this.#gaveUp(command, error),
+      }
+      this.#roles.push(new SupervisedRole(command, handlers))
+    }
+    const rest = this.#roles.values()
+    const starter = async () => {
+      for (const role of rest) {
+        this.#goOn()
+        await role.start()
+      }
+    }
+    await Promise.all(Array.from({ length: PARALLEL_STARTS }, starter))
+  }
+
+  /** The dispatcher first: the others dial it, and a refused attempt costs them a pause. */
+  #commands(topology: Topology, secret: string): RoleCommand[] {
+    const { dispatcher, nodes, gatewayNamespace, gatewayAddress, gatewayAddress6 } = topology
+    const { steering } = this.#options
+    const link = `ws://${dispatcher.address}:${DEFAULT_CONTROL_PORT}`
+    const devices = ['--wan', `${GATEWAY_WAN},${GATEWAY_HOST}`, '--lan', GATEWAY_LAN]
+    const bits = ['--owner-bits', `${DEFAULT_OWNER_ID_BITS}`]
+    const gateway = ['--name', 'gateway', '--dispatcher', link, ...this.#serviceFlags(), ...devices, ...bits]
+    return [
+      this.#command(
+        dispatcher,
+        [...this.#ownerFlags(dispatcher), '--steering', steering, '--admin-fd', `${ADMIN_FD}`],
+        {
+          admin: this.#admin,
+          environment: { [SECRET_VARIABLE]: secret },
+        },
+      ),
+      this.#command(
+        {
+          role: 'gateway',
+          name: 'gateway',
+          id: -1,
+          namespace: gatewayNamespace,
+          address: gatewayAddress,
+          address6: gatewayAddress6,
+        },
+        [...gateway, '--steering', steering],
+      ),
+      ...nodes.map(node => this.#command(node, [...this.#ownerFlags(node), '--dispatcher', link])),
+    ]
+  }
+
+  #command(
+    member: Pick<RoleCommand, 'role' | 'name' | 'id' | 'namespace' | 'address' | 'address6'>,
+    flags: readonly string[],
+    more: Partial<Pick<RoleCommand, 'admin' | 'environment'>> = {},
+  ): RoleCommand {
+    const { role, name, id, namespace, address, address6 } = member
+    return {
+      role,
+      name,
+      id,
+      namespace,
+      address,
+      address6,
+      argv: [...this.#context.program, role, ...flags],
+      environment: more.environment ?? {},
+      admin: more.admin,
+      readyTimeoutMs: READY_TIMEOUT_MS + this.#options.nodes * READY_TIMEOUT_PER_NODE_MS,
+    }
+  }
+
+  #ownerFlags({ id, name, address, address6 }: Member): string[] {
+    const { root, mode } = this.#options
+    return [
+      ...['--id', `${id}`, '--name', name, '--address', address],
+      ...(address6 === undefined ? [] : ['--address6', address6]),
+      ...['--listen', `${address}:${DEFAULT_CONTROL_PORT}`, '--root', root, '--mode', mode],
+      ...['--lan', MEMBER_DEVICE, '--tun', TUN_DEVICE, '--owner-bits', `${DEFAULT_OWNER_ID_BITS}`],
+      ...this.#serviceFlags(),
+    ]
+  }
+
+  #serviceFlags(): string[] {
+    const { name, service } = this.#options
+    const { vip, vip6, port } = service
+    return ['--cluster', name, '--vip', vip, '--vip6', vip6 ?? 'none', '--port', `${port}`]
+  }
+
+  #changed(): void {
+    if (!this.#stopping) this.#folder.write(this.state)
+  }
+
+  /** A cluster goes on without a node, but not without its dispatcher or gateway. */
+  #gaveUp({ name, role }: RoleCommand, error: UpError): void {
+    this.#context.line(name, `${error.message}; it stays down`)
+    if (role !== 'node') this.#fail(error)
+  }
+
+  #goOn(): void {
+    if (this.#stopping) throw new UpError('INTERRUPTED', 'stopped before the cluster was ready')
+  }
+
+  async #stop(): Promise<void> {
+    this.#status = 'stopping'
+    // A role that is waited for lets the start go on, which then ends by itself.
+    await Promise.all(this.#roles.map(role => role.stop()))
+    // What is being made must be there before it can be removed.
+    await this.#starting
+    if (!this.#claimed) return
+    const { hostDevice, namespaces } = this.state
+    await removeNetwork(hostDevice, namespaces)
+    this.#folder.remove()
+  }
+}
+
+/** Whether this machine can do it at all. Throws an UpError. */
+function checkMachine({ root, steering, linkBits }: ClusterOptions): void {
+  if (process.getuid?.() !== 0) {
+    throw new UpError('NOT_ROOT', 'network namespaces and TUN devices need root; run it with sudo')
+  }
+  if (!isDirectory(root)) throw new UpError('BAD_FLAG', `--root ${root} is not a directory`)
+  checkTool('ip', 'iproute2')
+  if (linkBits !== undefined) checkTool('tc', 'iproute2')
+  if (steering === 'nft') checkTool('nft', 'nftables')
+  try {
+    accessSync('/dev/net/tun', constants.R_OK | constants.W_OK)
+  } catch (cause) {
+    throw new UpError('TOOL_MISSING', 'there is no /dev/net/tun; load the module with `modprobe tun`', cause)
+  }
+}
+
+function checkTool(tool: string, debianPackage: string): void {
+  if (TOOL_PATH.split(delimiter).some(folder => isExecutable(join(folder, tool)))) return
+  throw new UpError(
+    'TOOL_MISSING',
+    `the command ${tool} is missing; install it with: apt-get install ${debianPackage}`,
+  )
+}
+
+function isExecutable(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK)
+    return statSync(path).isFile()
+  } catch {
+    return false
+  }
+}
+
+function isDirectory(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true
+}
+
+async function checkVips({ vip, vip6 }: Service): Promise<void> {
+  const local = Object.values(networkInterfaces()).flatMap(all => all?.map(({ address }) => address) ?? [])
+  for (const [flag, address] of [
+    ['--vip', vip],
+    ['--vip6', vip6],
+  ]) {
+    if (address === undefined) continue
+    if (local.includes(address))
+      throw new UpError('VIP_IN_USE', `${flag} ${address} is an address of this machine`)
+    const device = await routedTo(address)
+    if (device === undefined) continue
+    throw new UpError('VIP_IN_USE', `${flag} ${address} is in use already, by a route to ${device}`)
+  }
+}

@@ -1,0 +1,129 @@
+/**
+ * The program of a node: a TUN, links to the dispatcher and to every other node, files and a clock for `NodeCore`.
+ * Everything with a state of its own is in the parts that it joins.
+ */
+import { randomBytes } from 'node:crypto'
+import { CacheStore } from '../cache/store.ts'
+import type { NodeOptions, RunningRole } from '../dispatcher/options.ts'
+import { bringUpTun } from '../dispatcher/steering/tun-routes.ts'
+import { createIncarnation, type Hello, PROTOCOL_VERSION } from './control/hello.ts'
+import { Mesh } from './control/mesh.ts'
+import { NodeCore } from './server/core.ts'
+import { Loader } from './server/loader.ts'
+import type { Member } from './server/messages.ts'
+import { RepresentationSource } from './server/representation-source.ts'
+import type { Resources } from './server/site.ts'
+import { Driver } from './stack/driver.ts'
+import { Vips } from './stack/vips.ts'
+import { tcpConfig } from './tcp/config.ts'
+import { openTun } from './tun/tun-device.ts'
+
+/** The dispatcher's id where nothing else is configured. */
+const DISPATCHER_ID = 0
+/** Flows of one node: connections and tombstones. */
+const MAX_NODE_FLOWS = 1 << 20
+
+export async function runNode(options: NodeOptions): Promise<RunningRole> {
+  const { id, name, cluster, listen } = options
+  const now = () => performance.now()
+  const store = new CacheStore(options.cacheOctets)
+  const loader = await Loader.open({
+    root: options.root,
+    room: (octets, loading) => store.room(octets, loading),
+  })
+  const source = new RepresentationSource({ store, loader, now })
+  const device = openTun({ name: options.tun })
+  device.onError = error => {
+    throw error
+  }
+  await bringUpTun({
+    device: options.tun,
+    vip: options.vip,
+    vip6: options.vip6,
+    lanDevice: options.lan,
+  })
+
+  const incarnation = createIncarnation(Date.now(), Math.random)
+  const control = `${listen.host.includes(':') ? `[${listen.host}]` : listen.host}:${listen.port}`
+  const hello: Hello = {
+    protocol: PROTOCOL_VERSION,
+    cluster,
+    ownerId: id,
+    role: 'node',
+    name,
+    incarnation,
+    addresses: options.address6 === undefined ? [options.address] : [options.address, options.address6],
+    capabilities: [`control=${control}`],
+  }
+  const mesh = new Mesh({
+    hello: () => hello,
+    random: Math.random,
+    onMessage: (link, message) => {
+      if (Array.isArray(message)) core.receiveMessage(link.peer.ownerId, message, now())
+      driver.schedule()
+    },
+    onUp: (link, restarted) => {
+      core.peerUp(link.peer.ownerId, restarted, now())
+      driver.schedule()
+    },
+    onDown: link => {
+      core.peerDown(link.peer.ownerId, now())
+      driver.schedule()
+    },
+  })
+  const core = new NodeCore(
+    {
+      id,
+      dispatcherId: DISPATCHER_ID,
+      vips: Vips.parse(options.vip, options.vip6, options.port),
+      tcp: tcpConfig({ ownerId: id, ownerIdBits: options.ownerIdBits }),
+      mode: options.mode,
+      maxFlows: MAX_NODE_FLOWS,
+      idBase: 0,
+    },
+    {
+      transmit: batch => void device.send(batch),
+      send: (to, envelope) => mesh.send(to, envelope),
+      sendDroppable: (to, envelope) => mesh.sendDroppable(to, envelope),
+      reachable: to => mesh.isUp(to),
+      random: () => randomBytes(4).readInt32LE(),
+      now,
+      nowSecond: () => Math.floor(Date.now() / 1000),
+      roster: members => mesh.setPeers(peersOf(members, id), DISPATCHER_ID),
+      wake: () => driver.schedule(),
+      device: () => device.counters(),
+      links: () => mesh.report(),
+    },
+    resourcesOf(source),
+  )
+  const driver = new Driver(core, device)
+  await mesh.listen(listen.port, listen.host)
+  const { dispatcher } = options
+  mesh.dial({ id: DISPATCHER_ID, address: `${dispatcher.host}:${dispatcher.port}` })
+
+  let stopped: Promise<void> | undefined
+  return {
+    stop: () => {
+      stopped ??= mesh.close().finally(() => driver.close())
+      return stopped
+    },
+  }
+}
+
+/** The site asks by callback, so that an answer that is at hand comes at once. */
+function resourcesOf(source: RepresentationSource): Resources {
+  return {
+    store: source.store,
+    find: (head, at) => source.find(head, at),
+    load: (path, done) => void source.load(path).then(done),
+    loadVersion: (path, etag, done) => {
+      void source
+        .loadVersion(path, etag)
+        .then(version => done(version.kind === 'equal' ? version.object : undefined))
+    },
+  }
+}
+
+function peersOf(members: readonly Member[], own: number) {
+  return members.filter(member => member.id !== own).map(({ id, url }) => ({ id, address: url }))
+}
