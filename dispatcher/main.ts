@@ -28,6 +28,8 @@ import {
   type DispatcherOptions,
   type Endpoint,
   type GatewayOptions,
+  MAX_CACHE_OCTETS,
+  MIN_CACHE_OCTETS,
   type NodeOptions,
   type RunningRole,
   SECRET_VARIABLE,
@@ -36,8 +38,6 @@ import { modeOption, registerDown, registerUp, steeringOption } from './up/comma
 import { serve } from './up/role-channel.ts'
 
 const MAX_OWNER_ID_BITS = 10
-const MIN_CACHE_OCTETS = 1024 * 1024
-const MAX_CACHE_OCTETS = 1024 ** 4
 /** What runs as `node dist/dispatcher/main.js`; `www` lies beside `dist`. */
 const PROGRAM = fileURLToPath(import.meta.url)
 const WWW = join(dirname(PROGRAM), '..', '..', 'www')

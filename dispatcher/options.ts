@@ -86,6 +86,8 @@ export const DEFAULT_CONTROL_PORT = 7700
 export const DEFAULT_NODES = 3
 export const DEFAULT_OWNER_ID_BITS = 8
 export const DEFAULT_CACHE_OCTETS = 256 * 1024 * 1024
+export const MIN_CACHE_OCTETS = 1024 * 1024
+export const MAX_CACHE_OCTETS = 1024 ** 4
 /** Half of the LAN's /24 and of the owner ids of 8 bits stay free for dispatchers and gateways. */
 export const MAX_NODES = 200
 /** Environment of a dispatcher: a secret must not stand in a command line, which everybody may read. */

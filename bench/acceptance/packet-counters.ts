@@ -36,9 +36,11 @@ export async function countService(namespace: string, device: string, vip: strin
   counter from_client { }
   counter to_client { }
   chain in { type filter hook ingress device "${device}" priority -500; policy accept;
-    ip daddr ${vip} tcp flags & (syn | ack) == ack counter name from_client }
+    ip daddr ${vip} tcp flags & (syn | ack) == ack counter name from_client
+  }
   chain out { type filter hook egress device "${device}" priority -500; policy accept;
-    ip saddr ${vip} counter name to_client }
+    ip saddr ${vip} counter name to_client
+  }
 }
 `,
   )
@@ -62,8 +64,10 @@ export async function loseRandomly(namespace: string, device: string, percent: n
   await nft(
     namespace,
     `table netdev ${TABLE}_loss {
-  chain in { type filter hook ingress device "${device}" priority 0; policy accept; ip protocol tcp ${rule} }
-  chain out { type filter hook egress device "${device}" priority 0; policy accept; ip protocol tcp ${rule} }
+  chain in { type filter hook ingress device "${device}" priority 0; policy accept; ip protocol tcp ${rule}
+  }
+  chain out { type filter hook egress device "${device}" priority 0; policy accept; ip protocol tcp ${rule}
+  }
 }
 `,
   )
@@ -79,8 +83,10 @@ export async function countResets(namespace: string): Promise<void> {
     namespace,
     `table inet ${TABLE}_resets {
   counter resets { }
-  chain in { type filter hook input priority -500; policy accept; tcp flags & rst == rst counter name resets }
-  chain out { type filter hook output priority -500; policy accept; tcp flags & rst == rst counter name resets }
+  chain in { type filter hook input priority -500; policy accept; tcp flags & rst == rst counter name resets
+  }
+  chain out { type filter hook output priority -500; policy accept; tcp flags & rst == rst counter name resets
+  }
 }
 `,
   )

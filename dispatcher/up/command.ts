@@ -4,6 +4,7 @@
  */
 import { spawn } from 'node:child_process'
 import { closeSync, fstatSync, ftruncateSync, openSync } from 'node:fs'
+import { totalmem } from 'node:os'
 import { resolve } from 'node:path'
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import { bitRate, endpoint, integer, ipv4, ipv6OrNone, noneIsUndefined } from '../flags.ts'
@@ -15,7 +16,9 @@ import {
   DEFAULT_VIP,
   DEFAULT_VIP6,
   type Endpoint,
+  MAX_CACHE_OCTETS,
   MAX_NODES,
+  MIN_CACHE_OCTETS,
   type Mode,
   type SteeringKind,
 } from '../options.ts'
@@ -48,6 +51,7 @@ interface UpFlags {
   readonly mode: Mode
   readonly steering: SteeringKind
   readonly linkRate?: number
+  readonly cacheOctets?: number
   readonly name: string
   readonly detach?: true
 }
@@ -73,6 +77,11 @@ export function registerUp(program: Command, paths: UpPaths): void {
     .addOption(modeOption())
     .addOption(steeringOption())
     .option('--link-rate <rate>', "limit of each node's wire, as 100mbit", bitRate)
+    .option(
+      '--cache-octets <octets>',
+      'memory of each node for files (default: a quarter of the machine’s, divided among the nodes)',
+      integer(MIN_CACHE_OCTETS, MAX_CACHE_OCTETS),
+    )
     .option('--name <name>', 'tells clusters on one machine apart', clusterName, DEFAULT_CLUSTER)
     .option('--detach', 'return when the cluster serves; end it with gyre down')
     .action(async (flags: UpFlags) => {
@@ -227,7 +236,7 @@ async function finish(
 }
 
 function optionsOf(flags: UpFlags): ClusterOptions {
-  const { name, nodes, vip, vip6, port, root, admin, mode, steering, linkRate } = flags
+  const { name, nodes, vip, vip6, port, root, admin, mode, steering, linkRate, cacheOctets } = flags
   return {
     name,
     nodes,
@@ -237,6 +246,7 @@ function optionsOf(flags: UpFlags): ClusterOptions {
     mode,
     steering,
     linkBits: linkRate,
+    cacheOctets: cacheOctets ?? Math.max(MIN_CACHE_OCTETS, Math.floor(totalmem() / 4 / nodes)),
   }
 }
 

@@ -50,6 +50,8 @@ export interface ClusterOptions {
   readonly steering: SteeringKind
   /** Bits per second of each node's wire; undefined: as fast as the machine. */
   readonly linkBits: number | undefined
+  /** Memory of each node for files. */
+  readonly cacheOctets: number
 }
 
 export interface ClusterContext {
@@ -224,11 +226,12 @@ export class LocalCluster {
   }
 
   #ownerFlags({ id, name, address, address6 }: Member): string[] {
-    const { root, mode } = this.#options
+    const { root, mode, cacheOctets } = this.#options
     return [
       ...['--id', `${id}`, '--name', name, '--address', address],
       ...(address6 === undefined ? [] : ['--address6', address6]),
       ...['--listen', `${address}:${DEFAULT_CONTROL_PORT}`, '--root', root, '--mode', mode],
+      ...['--cache-octets', `${cacheOctets}`],
       ...['--lan', MEMBER_DEVICE, '--tun', TUN_DEVICE, '--owner-bits', `${DEFAULT_OWNER_ID_BITS}`],
       ...this.#serviceFlags(),
     ]
