@@ -43,6 +43,11 @@ export async function runNode(options: NodeOptions): Promise<RunningRole> {
     lanDevice: options.lan,
   })
 
+  // A node serves from when the dispatcher knows it; before, nothing would be placed here.
+  let welcomed: () => void = () => {}
+  const welcome = new Promise<void>(resolve => {
+    welcomed = resolve
+  })
   const incarnation = createIncarnation(Date.now(), Math.random)
   const control = `${listen.host.includes(':') ? `[${listen.host}]` : listen.host}:${listen.port}`
   const hello: Hello = {
@@ -89,7 +94,10 @@ export async function runNode(options: NodeOptions): Promise<RunningRole> {
       random: () => randomBytes(4).readInt32LE(),
       now,
       nowSecond: () => Math.floor(Date.now() / 1000),
-      roster: members => mesh.setPeers(peersOf(members, id), DISPATCHER_ID),
+      roster: members => {
+        mesh.setPeers(peersOf(members, id), DISPATCHER_ID)
+        welcomed()
+      },
       wake: () => driver.schedule(),
       device: () => device.counters(),
       links: () => mesh.report(),
@@ -100,6 +108,7 @@ export async function runNode(options: NodeOptions): Promise<RunningRole> {
   await mesh.listen(listen.port, listen.host)
   const { dispatcher } = options
   mesh.dial({ id: DISPATCHER_ID, address: `${dispatcher.host}:${dispatcher.port}` })
+  await welcome
 
   let stopped: Promise<void> | undefined
   return {

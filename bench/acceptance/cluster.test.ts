@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { AdminClient } from '../../dispatcher/admin/client.ts'
 import { type ClusterState, gyre, REPOSITORY, withCluster } from '../local-cluster.ts'
-import { inNamespace, run } from '../process.ts'
+import { inNamespace, run, Server } from '../process.ts'
 import type { Download } from './download.ts'
 import {
   countResets,
@@ -128,7 +128,7 @@ asRoot('a cluster in namespaces', () => {
     }
 
     it('arrives whole, and no packet of it touches the dispatcher after the hand-over', async () => {
-      await withCluster(cluster(2, root, 3, '--link-rate', '600mbit'), async state => {
+      await withCluster(cluster(2, root, 3, '--link-rate', '400mbit'), async state => {
         // Every node reads the file before, so that none of the shifts waits for a disk.
         await warm(state, file)
         const dispatcher = `${state.name}-dispatcher`
@@ -146,7 +146,7 @@ asRoot('a cluster in namespaces', () => {
     }, 120_000)
 
     it('arrives whole although 1 % of the packets are lost', async () => {
-      await withCluster(cluster(3, root, 3, '--link-rate', '600mbit'), async state => {
+      await withCluster(cluster(3, root, 3, '--link-rate', '400mbit'), async state => {
         await warm(state, file)
         await loseRandomly(state.clientNamespace, 'eth0', 1)
         const { download, shifts, resets } = await shifted(state)
@@ -158,7 +158,7 @@ asRoot('a cluster in namespaces', () => {
     }, 180_000)
 
     it('arrives whole at a client without timestamps', async () => {
-      await withCluster(cluster(4, root, 3, '--link-rate', '600mbit'), async state => {
+      await withCluster(cluster(4, root, 3, '--link-rate', '400mbit'), async state => {
         await warm(state, file)
         await run(...inNamespace(state.clientNamespace, 'sysctl', ['-qw', 'net.ipv4.tcp_timestamps=0']))
         const { download, shifts, resets } = await shifted(state)
@@ -170,7 +170,7 @@ asRoot('a cluster in namespaces', () => {
     }, 120_000)
 
     it('is relayed packet by packet in clone mode', async () => {
-      await withCluster(cluster(5, root, 3, '--link-rate', '600mbit', '--mode', 'clone'), async state => {
+      await withCluster(cluster(5, root, 3, '--link-rate', '400mbit', '--mode', 'clone'), async state => {
         await warm(state, file)
         await countService(state.gatewayNamespace, 'wan0', state.vip)
         await countService(`${state.name}-dispatcher`, 'eth0', state.vip)
@@ -186,7 +186,7 @@ asRoot('a cluster in namespaces', () => {
     }, 120_000)
 
     it('works with the relay in user space as well', async () => {
-      await withCluster(cluster(6, root, 3, '--link-rate', '600mbit', '--steering', 'relay'), async state => {
+      await withCluster(cluster(6, root, 3, '--link-rate', '400mbit', '--steering', 'relay'), async state => {
         await warm(state, file)
         const { download, shifts, resets } = await shifted(state)
         whole(download)
@@ -247,25 +247,24 @@ async function output(command: string, args: readonly string[]): Promise<Buffer>
   })
 }
 
-/** Has every node read the file: a HEAD on a connection that is shifted to each of them in turn. */
+/** Has every node read the file: a slow download of it is shifted to each of them in turn. */
 async function warm(state: ClusterState, file: string): Promise<void> {
   const url = `http://${state.vip}/${file}`
   const client = new AdminClient(state.admin)
-  const download = run(
-    ...inNamespace(state.clientNamespace, 'curl', [
-      '-sS',
-      '-o',
-      '/dev/null',
-      '--limit-rate',
-      '8M',
-      '--max-time',
-      '6',
-      url,
-    ]),
-  ).catch(() => '')
-  for (let to = 1; to <= 3; to++) {
-    await new Promise(resolve => setTimeout(resolve, 500))
-    await client.shift({ connection: 'all', to: `${to}` })
+  const args = ['-sS', '-o', '/dev/null', '--limit-rate', '4M', '--max-time', '30', url]
+  const slow = new Server(...inNamespace(state.clientNamespace, 'curl', args))
+  try {
+    for (const to of [1, 2, 3, 1]) {
+      for (let held = false; !held; await new Promise(resolve => setTimeout(resolve, 100))) {
+        await client.shift({ connection: 'all', to: `${to}` })
+        const { connections } = await client.connections({})
+        held = connections[0]?.owner === to
+        if (!slow.running) throw new Error(`the slow download has ended: ${slow.output}`)
+      }
+    }
+  } finally {
+    await slow.stop()
   }
-  await download
+  // Its connection ends with it; what is measured from here on is the next one's.
+  await new Promise(resolve => setTimeout(resolve, 300))
 }
