@@ -69,7 +69,8 @@ export class IncomingShifts {
       this.#host.send(dormant.from, { type: 'PREPARED', connection, epoch })
     } else {
       this.#forget(dormant)
-      this.#host.send(dormant.from, { type: 'REFUSED', connection, epoch, reason: refusal })
+      const stage = 'PREPARE'
+      this.#host.send(dormant.from, { type: 'REFUSED', connection, epoch, reason: refusal, stage })
     }
   }
 
@@ -96,14 +97,12 @@ export class IncomingShifts {
         return
       }
     } else if (known !== undefined && known.prepare.epoch >= epoch) return
-    if (epoch <= this.#host.knownEpoch(connection)) {
-      this.#host.send(from, { type: 'REFUSED', connection, epoch, reason: 'STALE' })
-      return
-    }
+    // A late copy: whoever owns the connection asks with an epoch above all that anybody knows.
+    if (epoch <= this.#host.knownEpoch(connection)) return
     if (known !== undefined) this.#forget(known)
     const refusal = this.#dormant.size >= MAX_DORMANT ? 'NO_MEMORY' : this.#host.admits(prepare)
     if (refusal !== undefined) {
-      this.#host.send(from, { type: 'REFUSED', connection, epoch, reason: refusal })
+      this.#host.send(from, { type: 'REFUSED', connection, epoch, reason: refusal, stage: 'PREPARE' })
       return
     }
     this.#dormant.set(connection, { prepare, from, deadline: now + DORMANT_MS, ready: false })
@@ -126,7 +125,7 @@ export class IncomingShifts {
     const { connection, epoch } = commit
     if (epoch <= this.#host.knownEpoch(connection)) {
       if (this.#host.refused(connection, epoch)) {
-        this.#host.send(from, { type: 'REFUSED', connection, epoch, reason: 'STALE' })
+        this.#host.send(from, { type: 'REFUSED', connection, epoch, reason: 'STALE', stage: 'COMMIT' })
       } else this.#host.send(from, { type: 'SHIFTED', connection, epoch, confirmed: false })
       return
     }
@@ -134,7 +133,7 @@ export class IncomingShifts {
     if (dormant !== undefined && dormant.prepare.epoch <= epoch) this.#dormant.delete(connection)
     const refusal = this.#host.adopt(commit, from, now)
     if (refusal !== undefined) {
-      this.#host.send(from, { type: 'REFUSED', connection, epoch, reason: refusal })
+      this.#host.send(from, { type: 'REFUSED', connection, epoch, reason: refusal, stage: 'COMMIT' })
     }
   }
 

@@ -44,7 +44,12 @@ const message: fc.Arbitrary<ShiftMessage> = fc.oneof(
     octets: count,
   }),
   fc.record({ type: fc.constant('PREPARED' as const), ...named }),
-  fc.record({ type: fc.constant('REFUSED' as const), ...named, reason: fc.constantFrom(...SHIFT_REFUSALS) }),
+  fc.record({
+    type: fc.constant('REFUSED' as const),
+    ...named,
+    reason: fc.constantFrom(...SHIFT_REFUSALS),
+    stage: fc.constantFrom('PREPARE' as const, 'COMMIT' as const),
+  }),
   fc.record({ type: fc.constant('ABORT' as const), ...named }),
   fc.record({
     type: fc.constant('COMMIT' as const),

@@ -56,6 +56,8 @@ export interface Prepared extends Named {
 export interface Refused extends Named {
   readonly type: 'REFUSED'
   readonly reason: ShiftRefusal
+  /** What is refused: a late refusal of a doubled PREPARE must not be taken for one of its COMMIT. */
+  readonly stage: 'PREPARE' | 'COMMIT'
 }
 export interface Abort extends Named {
   readonly type: 'ABORT'
@@ -87,7 +89,7 @@ export function encodeShiftMessage(message: ShiftMessage): unknown[] {
     case 'PREPARE':
       return [...head, exportFlow(message.flow), message.needs, message.octets]
     case 'REFUSED':
-      return [...head, SHIFT_REFUSALS.indexOf(message.reason)]
+      return [...head, SHIFT_REFUSALS.indexOf(message.reason), message.stage === 'COMMIT']
     case 'COMMIT':
       return [...head, exportFlow(message.flow), message.snapshot]
     case 'SHIFTED':
@@ -111,7 +113,8 @@ export function decodeShiftMessage(plain: readonly unknown[]): ShiftMessage | un
     }
     case 'REFUSED': {
       const reason = typeof a === 'number' ? SHIFT_REFUSALS[a] : undefined
-      return reason === undefined ? undefined : { type, connection, epoch, reason }
+      if (reason === undefined || typeof b !== 'boolean') return undefined
+      return { type, connection, epoch, reason, stage: b ? 'COMMIT' : 'PREPARE' }
     }
     case 'COMMIT': {
       const flow = importFlow(a)

@@ -136,6 +136,7 @@ export class OutgoingShifts {
         if (shift.phase === 'preparing') this.#prepared(shift, now)
         return
       case 'REFUSED':
+        if ((message.stage === 'COMMIT') !== (shift.phase === 'committed')) return
         if (shift.phase === 'committed') this.#host.reclaim(shift.connection, shift.epoch, now)
         else if (shift.phase === 'steering') this.#host.thaw(shift.connection, now)
         this.#finish(shift, { ok: false, reason: message.reason })

@@ -134,7 +134,11 @@ describe('the source', () => {
       const { shifts, state, results, start } = source()
       start(1)
       if (end === 'refused') {
-        shifts.receive(TARGET, { type: 'REFUSED', connection: 7, epoch: 1, reason: 'DRAINING' }, 1)
+        shifts.receive(
+          TARGET,
+          { type: 'REFUSED', connection: 7, epoch: 1, reason: 'DRAINING', stage: 'PREPARE' },
+          1,
+        )
       } else if (end === 'timeout') shifts.expire(5_000)
       else if (end === 'down') shifts.peerDown(TARGET, 1)
       else shifts.closed(7, 1)
@@ -185,9 +189,23 @@ describe('the source', () => {
     const { shifts, state, results, start } = source()
     start(1)
     shifts.receive(TARGET, prepared(1), 0)
-    shifts.receive(TARGET, { type: 'REFUSED', connection: 7, epoch: 1, reason: 'BAD_SNAPSHOT' }, 1)
+    shifts.receive(
+      TARGET,
+      { type: 'REFUSED', connection: 7, epoch: 1, reason: 'BAD_SNAPSHOT', stage: 'COMMIT' },
+      1,
+    )
     expect(state).toMatchObject({ owned: true, frozen: false })
     expect(results).toEqual([{ ok: false, reason: 'BAD_SNAPSHOT' }])
+  })
+
+  it('does not take the refusal of a doubled PREPARE for one of its COMMIT', () => {
+    const { shifts, state, results, start } = source()
+    start(1)
+    shifts.receive(TARGET, prepared(1), 0)
+    const late = { type: 'REFUSED', connection: 7, epoch: 1, reason: 'DRAINING', stage: 'PREPARE' } as const
+    shifts.receive(TARGET, late, 1)
+    expect(state.owned).toBe(false)
+    expect(results).toEqual([])
   })
 
   it('asks again when the connection has begun another object meanwhile, but not for ever', () => {
@@ -243,7 +261,7 @@ describe('the target', () => {
     shifts.receive(SOURCE, commit(1), 1)
     shifts.receive(SOURCE, commit(1), 2)
     shifts.receive(SOURCE, prepare(1), 3)
-    expect(types(sent)).toEqual(['PREPARED', 'PREPARED', 'SHIFTED', 'REFUSED'])
+    expect(types(sent)).toEqual(['PREPARED', 'PREPARED', 'SHIFTED'])
     expect(state.adopted).toBe(1)
   })
 

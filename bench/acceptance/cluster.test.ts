@@ -53,7 +53,7 @@ function cluster(number: number, root: string, nodes: number, ...more: string[])
   }
 }
 
-asRoot('a cluster in namespaces', () => {
+asRoot(`a cluster in namespaces${process.getuid?.() === 0 ? '' : ' (skipped: it needs root)'}`, () => {
   let folder = ''
 
   beforeAll(() => {

@@ -82,6 +82,7 @@ export class Cluster {
   readonly #clients = new Map<string, Client>()
   readonly #segment = createSegment()
   #ports = 40_000
+  #runs = 0
 
   constructor(options: ClusterOptions) {
     this.options = options
@@ -238,7 +239,8 @@ export class Cluster {
       tcp: tcpConfig({ ownerId: id, ownerIdBits: OWNER_ID_BITS, ...this.options.tcp }),
       mode: this.options.mode ?? 'shift',
       maxFlows: MAX_FLOWS,
-      idBase: 0,
+      // Another run of the dispatcher gives none of the ids of the run before.
+      idBase: this.#runs++ * 2 ** 32,
     }
     const common = {
       transmit: (batch: PacketBatch) => this.#transmit(id, batch),
