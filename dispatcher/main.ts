@@ -56,11 +56,9 @@ const NOT_OPERATOR = new Set(['up', 'down', 'gateway', 'dispatcher', 'node'])
 
 async function main(): Promise<void> {
   const program = new Command('gyre')
-  program
-    .description(
-      'A cluster web server whose TCP connections move between nodes while the client notices nothing',
-    )
-    .showHelpAfterError('(see gyre --help)')
+  program.description(
+    'A cluster web server whose TCP connections move between nodes while the client notices nothing',
+  )
   registerUp(program, { program: [process.execPath, ...process.execArgv, PROGRAM], www: WWW })
   registerDown(program)
   registerGateway(program)
