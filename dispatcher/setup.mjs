@@ -80,8 +80,18 @@ function setUpPackages() {
   say('installing npm packages')
   const npm = process.env.npm_execpath
   const [command, before] = npm?.endsWith('.js') ? [process.execPath, [npm]] : ['npm', []]
-  const args = ['ci', '--ignore-scripts', '--include=dev', '--no-audit', '--no-fund', '--loglevel=error']
-  mustRun(command, [...before, ...args], ROOT, 'npm ci failed')
+  // Not `npm ci`: it refuses a lock that was written where packages of other platforms were not to be had. The versions
+  // are the lock's all the same, and nothing is saved.
+  const args = [
+    'install',
+    '--no-save',
+    '--ignore-scripts',
+    '--include=dev',
+    '--no-audit',
+    '--no-fund',
+    '--loglevel=error',
+  ]
+  mustRun(command, [...before, ...args], ROOT, 'npm install failed')
 }
 
 function addonIsStale() {
