@@ -2,7 +2,7 @@
  * When to acknowledge: at once, with the next data, or after a short while (RFC 9293 §3.8.6.3, RFC 5681 §4.2),
  * the challenge ACKs of RFC 5961 with their limit, and the window to offer (RFC 9293 §3.8.6.2.2).
  */
-import { add, diff, type Seq } from './seq.ts'
+import { add, diff, max, type Seq } from './seq.ts'
 import type { Tcb } from './tcb.ts'
 
 /** RFC 5961 §7: the period in which a connection sends at most `challengeAcks`. */
@@ -63,25 +63,20 @@ function possibleEdge(tcb: Tcb): Seq {
 
 /**
  * Moves the right edge as far as there is room for, but never left (SHLD-14) and never by little (MUST-39), and
- * returns the window field. On a SYN the field is not scaled (RFC 7323 §2.2). What was offered is rounded up, so
- * that a field's grain takes nothing back.
+ * returns the window field. On a SYN the field is not scaled (RFC 7323 §2.2). The field is rounded down, so that
+ * the edge seems to move left by less than its grain; what was offered before is still accepted (RFC 7323 §2.4).
+ * Rounding up instead would creep on with every acknowledgement and never close.
  */
 export function offerWindow(tcb: Tcb, onSyn: boolean): number {
   const { rcv, snd } = tcb
   const scale = onSyn ? 0 : rcv.scale
   const possible = possibleEdge(tcb)
   const gain = diff(possible, rcv.edge)
-  let field = ceilShift(receiveWindow(tcb), scale)
-  if (gain > 0 && (gain >= Math.min(rcv.limit >> 1, snd.pathMss) || onSyn))
-    field = Math.max(field, diff(possible, rcv.nxt) >> scale)
-  if (field > MAX_FIELD) field = MAX_FIELD
+  const opens = gain > 0 && (gain >= Math.min(rcv.limit >> 1, snd.pathMss) || onSyn)
+  const field = Math.min(diff(opens ? possible : rcv.edge, rcv.nxt) >> scale, MAX_FIELD)
   if (field === 0) tcb.config.counters.TCPToZeroWindowAdv++
-  rcv.edge = add(rcv.nxt, field << scale)
+  rcv.edge = max(rcv.edge, add(rcv.nxt, field << scale))
   return field
-}
-
-function ceilShift(value: number, scale: number): number {
-  return (value + (1 << scale) - 1) >> scale
 }
 
 /** The application took octets: tell the peer if its window can now at least double (as Linux does). */

@@ -22,7 +22,7 @@ import { advance, enterRecovery, reduceForEcn, undoTimeout } from './recovery.ts
 import { addSample } from './rtt.ts'
 import { createSackReport, takeSack } from './sack.ts'
 import { acknowledge, clearDelivery, createDelivery } from './sent-records.ts'
-import { asSeq, diff, gt, lt, type Seq } from './seq.ts'
+import { asSeq, diff, type Seq } from './seq.ts'
 import { PENDING_OVERRIDE, PENDING_RST_REPLY, type Tcb } from './tcb.ts'
 
 /** What a step says when the segment needs none of the following ones. */
@@ -102,20 +102,31 @@ function advanceUna(tcb: Tcb, ack: Seq): void {
 }
 
 /**
- * SND.WND by SND.WL1 and SND.WL2. Where neither tells the segments apart the larger window is the newer one (as
- * in Linux), because a receiver must not take an offer back (SHLD-14): an old owner's straggler, forwarded late,
- * must never close a window that has opened since.
+ * SND.WND by SND.WL1 and SND.WL2. Where neither tells the segments apart their timestamps do: an old owner's
+ * straggler, forwarded late, must never close a window that has opened since. Without timestamps the larger window
+ * is the newer one, unless it is closed (as in Linux), because a receiver takes no offer back (SHLD-14).
  */
 function updateWindow(tcb: Tcb, segment: Segment, ack: Seq): void {
   const { snd } = tcb
   const seq = asSeq(segment.seq)
   const wnd = segment.window << snd.scale
-  if (gt(ack, snd.una) || lt(snd.wl1, seq) || (snd.wl1 === seq && (lt(snd.wl2, ack) || wnd > snd.wnd))) {
-    if (lt(seq, snd.wl1)) return
-    if (wnd !== snd.wnd) windowChanged(tcb, wnd)
-    snd.wl1 = seq
-    snd.wl2 = ack
+  const later = diff(seq, snd.wl1)
+  if (later < 0) return
+  if (later === 0) {
+    const beyond = diff(ack, snd.wl2)
+    if (beyond < 0 || (beyond === 0 && wnd !== snd.wnd && !isNewerWindow(tcb, segment, wnd))) return
   }
+  if (wnd !== snd.wnd) windowChanged(tcb, wnd)
+  snd.wl1 = seq
+  snd.wl2 = ack
+  snd.wlTs = segment.tsVal
+}
+
+function isNewerWindow(tcb: Tcb, segment: Segment, wnd: number): boolean {
+  const { snd, ts } = tcb
+  if (!ts.on) return wnd > snd.wnd || wnd === 0
+  const age = (segment.tsVal - snd.wlTs) | 0
+  return wnd > snd.wnd ? age >= 0 : age > 0
 }
 
 function windowChanged(tcb: Tcb, wnd: number): void {

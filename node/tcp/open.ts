@@ -78,6 +78,7 @@ export function negotiate(tcb: Tcb, segment: Segment, now: number): void {
   snd.maxWnd = segment.window
   snd.wl1 = asSeq(segment.seq)
   snd.wl2 = snd.iss
+  snd.wlTs = segment.tsVal
   tcb.congestion.cwnd = initialWindow(config, snd.mss)
 }
 
@@ -117,6 +118,7 @@ export function establish(tcb: Tcb, segment: Segment, now: number): void {
   snd.maxWnd = snd.wnd
   snd.wl1 = asSeq(segment.seq)
   snd.wl2 = asSeq(segment.ack)
+  snd.wlTs = segment.tsVal
   // RFC 5681 §3.1: a lost SYN is a loss; one may have been a slow peer, as Linux sees it.
   congestion.cwnd = tcb.recovery.retries > 1 ? snd.mss : initialWindow(config, snd.mss)
   congestion.roundEnd = snd.nxt

@@ -50,6 +50,8 @@ export interface SendState {
   wnd: number
   wl1: Seq
   wl2: Seq
+  /** TSval of the segment that SND.WL1 and SND.WL2 are of. */
+  wlTs: number
   /** The largest window ever offered (RFC 9293 §3.8.6.2.1, RFC 5961 §5.2). */
   maxWnd: number
   /** Snd.Wind.Shift of RFC 7323. */
@@ -301,6 +303,7 @@ function createSend(config: TcpConfig, flow: Flow, iss: Seq, now: number): SendS
     wnd: 0,
     wl1: ZERO,
     wl2: ZERO,
+    wlTs: 0,
     maxWnd: 0,
     scale: 0,
     peerMss: mss,

@@ -73,6 +73,7 @@ export const TRAVELS: Travels<Tcb> = {
     wnd: 'count',
     wl1: 'int32',
     wl2: 'send-seq',
+    wlTs: 'int32',
     maxWnd: 'count',
     scale: 'count',
     peerMss: 'count',

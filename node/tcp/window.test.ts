@@ -10,7 +10,7 @@ const MSS = 1_448
 describe('the send window', () => {
   it('MUST-36: a closed window is probed with an octet that the peer has, after an RTO (SHLD-29), ever slower (SHLD-30)', () => {
     const tcb = tcbIn('ESTABLISHED')
-    arrives(tcb, { octets: 1, window: 0 })
+    arrives(tcb, { octets: 1, window: 0, tsVal: 600 })
     drain(tcb)
     send(tcb, new Uint8Array(100))
     expect(drain(tcb)).toEqual([])
@@ -32,7 +32,7 @@ describe('the send window', () => {
 
   it('MUST-37: a window may stay closed for ever, as long as the peer answers', () => {
     const tcb = tcbIn('ESTABLISHED')
-    arrives(tcb, { octets: 1, window: 0 })
+    arrives(tcb, { octets: 1, window: 0, tsVal: 600 })
     send(tcb, new Uint8Array(100))
     drain(tcb)
     let at = NOW
@@ -56,7 +56,7 @@ describe('the send window', () => {
     arrives(tcb, { window: 100 })
     send(tcb, new Uint8Array(10_000))
     drain(tcb)
-    arrives(tcb, { octets: 1, window: 1, ack: -10_000 })
+    arrives(tcb, { octets: 1, window: 1, ack: -10_000, tsVal: 600 })
     expire(tcb, tcb.timers.rto)
     tcb.snd.pending = 0
     expire(tcb, tcb.timers.rto)
@@ -67,7 +67,7 @@ describe('the send window', () => {
   it('MUST-38: a little room is not used while more is queued than fits', () => {
     const tcb = tcbIn('ESTABLISHED')
     arrives(tcb, { window: 1_000 })
-    arrives(tcb, { octets: 1, window: 1 })
+    arrives(tcb, { octets: 1, window: 1, tsVal: 600 })
     drain(tcb)
     send(tcb, new Uint8Array(10_000))
     expect(drain(tcb)).toEqual([])
@@ -84,10 +84,13 @@ describe('the send window', () => {
     arrives(tcb, { ack: -2_000, window: 3 })
     arrives(tcb, { ack: -1_000, window: 5 })
     expect(tcb.snd.wnd).toBe(900 << 7)
-    arrives(tcb, { octets: 10, ack: 0, window: 700 })
-    arrives(tcb, { seq: -10, ack: 0, window: 900 })
-    expect(tcb.snd.wnd).toBe(700 << 7)
-    arrives(tcb, { ack: 0, window: 600 })
+    arrives(tcb, { ack: -1_000, window: 0 })
+    expect(tcb.snd.wnd).toBe(900 << 7)
+    arrives(tcb, { ack: -1_000, window: 0, tsVal: tcb.ts.recent + 1 })
+    expect(tcb.snd.wnd).toBe(0)
+    arrives(tcb, { ack: -1_000, window: 800, tsVal: tcb.ts.recent })
+    expect(tcb.snd.wnd).toBe(800 << 7)
+    arrives(tcb, { octets: 10, ack: 0, window: 600 })
     expect(tcb.snd.wnd).toBe(600 << 7)
   })
 
@@ -162,9 +165,18 @@ describe('the receive window', () => {
       expect(diff(tcb.rcv.edge, edge)).toBeGreaterThanOrEqual(0)
       edge = tcb.rcv.edge
     }
-    expect(unreadOctets(tcb)).toBeLessThanOrEqual(10_000 + 127)
+    expect(unreadOctets(tcb)).toBeLessThanOrEqual(10_000)
     expect(tcb.config.counters.TCPToZeroWindowAdv).toBeGreaterThan(0)
     expect(tcb.config.counters.TCPZeroWindowDrop).toBeGreaterThan(0)
+  })
+
+  it('closes for a peer that sends single octets, too', () => {
+    const tcb = tcbIn('ESTABLISHED', { receiveInitialOctets: 4_096 })
+    for (let count = 0; count < 5_000; count++) {
+      arrives(tcb, { octets: 1 })
+      drain(tcb)
+    }
+    expect(unreadOctets(tcb)).toBe(4_096)
   })
 
   it('MUST-66: while it is closed, acknowledgements and resets still count', () => {
