@@ -232,6 +232,7 @@ async function finish(
     fail(command, error)
   }
   if (why !== 'signal') fail(command, why)
+  new StateFolder(cluster.state.name).removeLog('up')
   process.exit(0)
 }
 

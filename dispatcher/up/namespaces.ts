@@ -25,6 +25,12 @@ import {
 /** Namespaces that are set up at the same time; the kernel's one lock for them leaves nothing to win above. */
 const PARALLEL = 4
 
+/**
+ * Linux keeps the neighbours of all namespaces in one table with room for 1024 (gc_thresh3), and every member has every
+ * other. Beyond this many pairs they are written down instead of being asked for: such entries take no room in it.
+ */
+const MAX_ASKED_NEIGHBOURS = 256
+
 /** Throws an UpError; what was made until then stays, for `removeNetwork`. */
 export async function buildNetwork(topology: Topology): Promise<void> {
   await attempt(() => runCommand('ip', ['-batch', '-'], creation(topology)))
@@ -101,13 +107,15 @@ export function freeHostLink(name: string): number {
 /** Namespaces and links, from the root namespace; pure. */
 export function creation(topology: Topology): string {
   const { gatewayNamespace, clientNamespace, hostDevice, dispatcher, nodes } = topology
-  const pair = (device: string, namespace: string, port: string) =>
-    `link add ${device} netns ${namespace} type veth peer name ${port} netns ${gatewayNamespace}`
+  const pair = (device: string, namespace: string, port: string, mac = '') =>
+    `link add ${device} netns ${namespace} ${mac}type veth peer name ${port} netns ${gatewayNamespace}`
   return lines([
     ...namespacesOf(topology).map(namespace => `netns add ${namespace}`),
     pair(CLIENT_DEVICE, clientNamespace, GATEWAY_WAN),
     `link add ${hostDevice} type veth peer name ${GATEWAY_HOST} netns ${gatewayNamespace}`,
-    ...[dispatcher, ...nodes].map(member => pair(MEMBER_DEVICE, member.namespace, member.port)),
+    ...[dispatcher, ...nodes].map(member =>
+      pair(MEMBER_DEVICE, member.namespace, member.port, `address ${member.mac} `),
+    ),
   ])
 }
 
@@ -130,13 +138,22 @@ export function hostCommands({ hostDevice, hostLink, service }: Topology): strin
 
 /** For a shell in the gateway's namespace; pure. */
 export function gatewayScript(topology: Topology): string {
-  const { service, dispatcher, nodes, hostLink, clientLink, gatewayAddress, gatewayAddress6, linkBits } =
-    topology
+  const {
+    service,
+    dispatcher,
+    nodes,
+    hostLink,
+    clientLink,
+    gatewayAddress,
+    gatewayAddress6,
+    gatewayMac,
+    linkBits,
+  } = topology
   const ports = [dispatcher, ...nodes].map(({ port }) => port)
   const with6 = service.vip6 !== undefined
   const commands = [
     'link set lo up',
-    `link add ${GATEWAY_LAN} type bridge forward_delay 0 stp_state 0 mcast_snooping 0`,
+    `link add ${GATEWAY_LAN} address ${gatewayMac} type bridge forward_delay 0 stp_state 0 mcast_snooping 0`,
     ...ports.map(port => `link set ${port} master ${GATEWAY_LAN} addrgenmode none up`),
     ...linkUp(GATEWAY_WAN, clientLink),
     ...linkUp(GATEWAY_HOST, hostLink),
@@ -151,6 +168,7 @@ export function gatewayScript(topology: Topology): string {
       `route add ${service.vip6}/128 via ${dispatcher.address6} dev ${GATEWAY_LAN}`,
     )
   }
+  commands.push(...neighbours(topology, GATEWAY_LAN))
   return (
     settings(with6) +
     // Where br_netfilter is loaded, bridged packets would go through the machine's firewall rules.
@@ -176,6 +194,7 @@ export function memberScript(topology: Topology, member: Member): string {
       `route add ::/0 via ${gatewayAddress6} dev ${MEMBER_DEVICE}`,
     )
   }
+  commands.push(...neighbours(topology, MEMBER_DEVICE))
   return (
     settings(with6) + batch(commands) + (member.role === 'node' ? rateLimit(MEMBER_DEVICE, linkBits) : '')
   )
@@ -198,6 +217,18 @@ export function clientScript({ service, clientLink }: Topology): string {
   }
   const ipv6 = service.vip6 === undefined ? '' : setting('net/ipv6/conf/all/disable_ipv6', '0')
   return ipv6 + batch(commands)
+}
+
+function neighbours(topology: Topology, device: string): string[] {
+  const { dispatcher, nodes, gatewayAddress, gatewayAddress6, gatewayMac } = topology
+  const gateway = { address: gatewayAddress, address6: gatewayAddress6, mac: gatewayMac }
+  const all = [gateway, dispatcher, ...nodes]
+  if (all.length ** 2 <= MAX_ASKED_NEIGHBOURS) return []
+  return all.flatMap(({ address, address6, mac }) =>
+    [address, address6].flatMap(ip =>
+      ip === undefined ? [] : `neigh replace ${ip} lladdr ${mac} dev ${device} nud permanent`,
+    ),
+  )
 }
 
 function linkUp(device: string, { gateway, gateway6, prefix, prefix6 }: Link): string[] {

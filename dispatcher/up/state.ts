@@ -3,7 +3,7 @@
  * `gyre down`, the operator's commands and the next start. Its exclusive creation is also what keeps two `gyre up`
  * of one name apart.
  */
-import { linkSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { linkSync, mkdirSync, readFileSync, renameSync, rmdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Mode, SteeringKind } from '../options.ts'
 import { UpError } from './errors.ts'
@@ -109,9 +109,24 @@ export class StateFolder {
     }
   }
 
-  /** Logs stay: they say why the last run ended. */
+  /** A log stays: it says why the last run ended. */
   remove(): void {
     rmSync(this.#file, { force: true })
+    this.#removeEmpty()
+  }
+
+  /** For a run that ended as it was told to. */
+  removeLog(name: string): void {
+    rmSync(this.logPath(name), { force: true })
+    this.#removeEmpty()
+  }
+
+  #removeEmpty(): void {
+    try {
+      rmdirSync(this.path)
+    } catch {
+      // There is a log, or another run by now.
+    }
   }
 
   logPath(name: string): string {

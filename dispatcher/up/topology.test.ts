@@ -63,6 +63,17 @@ describe('createTopology', () => {
     expect(text.match(/tbf rate 100000000bit/g)).toHaveLength(4)
   })
 
+  it('writes neighbours down where there are too many to ask for', () => {
+    const few = createTopology('a', 3, SERVICE, undefined, 0)
+    expect(gatewayScript(few)).not.toContain('neigh')
+    const many = createTopology('a', 200, SERVICE, undefined, 0)
+    for (const text of [gatewayScript(many), memberScript(many, many.dispatcher)]) {
+      expect(text.match(/neigh replace/g)).toHaveLength(404)
+      expect(text).toContain('neigh replace fd78::d2 lladdr 02:67:79:72:65:d2 dev')
+    }
+    expect(creation(many)).toContain('link add eth0 netns a-node200 address 02:67:79:72:65:d2 type veth')
+  })
+
   it('gives the client a route to the VIPs and no default route', () => {
     const script = clientScript(createTopology('gyre', 1, SERVICE, undefined, 0))
     expect(script.match(/route add .*/g)).toEqual([

@@ -47,6 +47,7 @@ export interface Member {
   readonly namespace: string
   readonly address: string
   readonly address6: string | undefined
+  readonly mac: string
   /** Its device in the gateway's namespace, a port of the bridge. */
   readonly port: string
 }
@@ -72,6 +73,7 @@ export interface Topology {
   readonly clientLink: Link
   readonly gatewayAddress: string
   readonly gatewayAddress6: string | undefined
+  readonly gatewayMac: string
   readonly dispatcher: Member
   readonly nodes: readonly Member[]
   /** Bits per second of each node's wire, in each direction; undefined: as fast as the machine. */
@@ -98,6 +100,7 @@ export function createTopology(
     namespace: `${name}-${memberName}`,
     address: `${LAN}${number}`,
     address6: with6 ? `${LAN6}${number.toString(16)}` : undefined,
+    mac: macOf(number),
     port: memberName,
   })
   return {
@@ -117,6 +120,7 @@ export function createTopology(
     },
     gatewayAddress: `${LAN}${GATEWAY_NUMBER}`,
     gatewayAddress6: with6 ? `${LAN6}${GATEWAY_NUMBER}` : undefined,
+    gatewayMac: macOf(GATEWAY_NUMBER),
     dispatcher: member('dispatcher', 'dispatcher', 0, DISPATCHER_NUMBER),
     nodes: Array.from({ length: nodes }, (_, index) => {
       const id = index + 1
@@ -124,6 +128,11 @@ export function createTopology(
     }),
     linkBits,
   }
+}
+
+/** Locally administered (IEEE 802), and the same in every cluster, as each has its own bridge. */
+function macOf(number: number): string {
+  return `02:67:79:72:65:${number.toString(16).padStart(2, '0')}`
 }
 
 /** Every namespace, in the order in which they are made. */

@@ -1,0 +1,90 @@
+import { execFile } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+
+/** Compiled by the set-up that runs before the tests. */
+const MAIN = join(__dirname, '..', 'dist', 'dispatcher', 'main.js')
+
+interface Ended {
+  readonly status: number
+  readonly out: string
+  readonly said: string
+}
+
+function gyre(...args: string[]): Promise<Ended> {
+  return new Promise(resolve => {
+    execFile(process.execPath, [MAIN, ...args], { timeout: 20_000 }, (error, out, said) => {
+      resolve({ status: typeof error?.code === 'number' ? error.code : error === null ? 0 : -1, out, said })
+    })
+  })
+}
+
+it('is compiled', () => {
+  expect(existsSync(MAIN)).toBe(true)
+})
+
+const ROLE = ['--address', '10.78.0.2', '--listen', '10.78.0.2:7700', '--lan', 'eth0']
+const LINK = ['--dispatcher', 'ws://10.78.0.2:7700']
+
+it.each([
+  ['up --nodes 0'],
+  ['up --nodes 201'],
+  ['up --nodes three'],
+  ['up --vip 10.77.0'],
+  ['up --vip 10.78.0.9 --name t-flags'],
+  ['up --vip6 fe80::1'],
+  ['up --port 65536'],
+  ['up --admin 8077'],
+  ['up --mode move'],
+  ['up --steering none'],
+  ['up --link-rate fast'],
+  ['up --name Gyre'],
+  ['up --name ../x'],
+  ['up --root /no/such/folder --name t-flags'],
+  ['up --bogus'],
+  ['down --name a/b'],
+  ['gateway --wan wan0 --lan lan0'],
+  [`gateway --wan wan0;x --lan lan0 ${LINK.join(' ')}`],
+  [`node --id 256 ${[...ROLE, ...LINK].join(' ')}`],
+  [`node --id 1 ${ROLE.join(' ')}`],
+  [`dispatcher --id 0 ${ROLE.join(' ')} --admin 127.0.0.1:1 --admin-fd 3`],
+  [`dispatcher --id 0 ${ROLE.join(' ')} --admin-fd 1`],
+  [`dispatcher --id 0 ${ROLE.join(' ')} --cache-octets 10`],
+  ['bogus'],
+])('refuses "gyre %s" with one line and exit code 1', async line => {
+  const { status, out, said } = await gyre(...line.split(' '))
+  expect(said).toMatch(/^error: [^\n]+\n$/)
+  expect(out).toBe('')
+  expect(status).toBe(1)
+})
+
+it('shows every command, and the flags of each', async () => {
+  const all = await gyre('--help')
+  expect(all.status).toBe(0)
+  for (const command of ['up', 'down', 'gateway', 'dispatcher', 'node', 'status', 'connections', 'shift']) {
+    expect(all.out).toMatch(new RegExp(`^  ${command} `, 'm'))
+  }
+  const up = await gyre('up', '--help')
+  for (const flag of [
+    'nodes',
+    'root',
+    'vip',
+    'vip6',
+    'port',
+    'admin',
+    'mode',
+    'steering',
+    'link-rate',
+    'name',
+  ]) {
+    expect(up.out).toContain(`--${flag} `)
+  }
+})
+
+it('says that there is nothing to end', async () => {
+  const name = `t${process.pid}-none`
+  const { status, out } = await gyre('down', '--name', name)
+  if (process.getuid?.() !== 0) return expect(status).toBe(1)
+  expect(out).toBe(`no cluster named ${name} runs here\n`)
+  expect(status).toBe(0)
+})
