@@ -40,6 +40,11 @@ export function noteUse(tcb: Tcb): void {
   congestion.roundEnd = snd.nxt
 }
 
+/** More was ready to be sent than cwnd allowed, even if a part of it was left open to wait for more room. */
+export function noteLimit(tcb: Tcb): void {
+  tcb.congestion.limited = true
+}
+
 /** In slow start half of the window in use is enough: it doubles in a round (RFC 7661 §4.3 is stricter). */
 function mayGrow(congestion: CongestionState): boolean {
   if (congestion.limited) return true

@@ -42,10 +42,7 @@ export interface TcpCounters {
   TCPChallengeACK: number
   TCPSYNChallenge: number
   TCPACKSkippedChallenge: number
-  TCPHystartTrainDetect: number
   TCPHystartDelayDetect: number
-  TCPHPHits: number
-  TCPPureAcks: number
   DelayedACKs: number
   PAWSEstab: number
   /** Segments without timestamps on a connection that negotiated them (RFC 7323 §3.2): dropped. */
@@ -101,10 +98,7 @@ export function createCounters(): TcpCounters {
     TCPChallengeACK: 0,
     TCPSYNChallenge: 0,
     TCPACKSkippedChallenge: 0,
-    TCPHystartTrainDetect: 0,
     TCPHystartDelayDetect: 0,
-    TCPHPHits: 0,
-    TCPPureAcks: 0,
     DelayedACKs: 0,
     PAWSEstab: 0,
     TSMissing: 0,

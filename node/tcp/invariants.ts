@@ -71,7 +71,8 @@ function recordViolation(tcb: Tcb): string | undefined {
 function queueViolation(tcb: Tcb): string | undefined {
   const { snd, sendQueue } = tcb
   if (tcb.state === 'CLOSED') return undefined
-  const first = gt(snd.una, snd.iss) ? snd.una : add(snd.iss, 1)
+  const opening = tcb.state === 'SYN-SENT' || tcb.state === 'SYN-RECEIVED'
+  const first = opening ? add(snd.iss, 1) : snd.una
   const finAcked = snd.finSent && snd.una === snd.nxt
   if (sendQueue.base !== (finAcked ? add(first, -1) : first))
     return 'the send queue does not begin at SND.UNA'

@@ -2,7 +2,7 @@ import { pack, unpack } from 'msgpackr'
 import { MovingTransfer } from './moving-transfer.ts'
 import { seededRandom } from './pair.ts'
 
-const SEEDS = 150
+const SEEDS = 80
 
 const carry = (plain: unknown[]) => unpack(pack(plain))
 

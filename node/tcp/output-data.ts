@@ -3,7 +3,7 @@
  * allows is decided by `congestion.ts` and `recovery.ts`; here that is turned into segments worth sending.
  */
 import { ACK, CWR, FIN, PSH } from '../wire/segment.ts'
-import { noteUse, resumeAfterIdle } from './congestion.ts'
+import { noteLimit, noteUse, resumeAfterIdle } from './congestion.ts'
 import { STARVED } from './events.ts'
 import { fillHeader } from './header.ts'
 import { armRetransmission, scheduleLossProbe } from './rack.ts'
@@ -84,6 +84,7 @@ export function newData(tcb: Tcb, now: number, out: Transmission): boolean {
   const cwndRoom = roomInCwnd(tcb)
   const size = segmentOctets(tcb)
   let length = worthSending(tcb, unsent, windowRoom, cwndRoom, size)
+  if (length === 0 && cwndRoom < unsent && cwndRoom < windowRoom) noteLimit(tcb)
   if (length > 0) {
     const found = residentOctets(tcb, snd.nxt, length)
     if (found === 0) return false

@@ -2,7 +2,7 @@ import { seededRandom } from './pair.ts'
 import { Transfer, type TransferOptions } from './pair-transfer.ts'
 
 /** One more than this many seeds of each kind; a failing seed is printed, and becomes a named test. */
-const SEEDS = 150
+const SEEDS = 100
 
 /** A client, a server and two links, all at random. */
 function randomOptions(seed: number): Partial<TransferOptions> {

@@ -18,13 +18,18 @@ import {
   sentCount,
   startOf,
 } from './sent-records.ts'
-import { add, diff, gt, type Seq } from './seq.ts'
+import { add, diff, type Seq } from './seq.ts'
 import type { Tcb } from './tcb.ts'
 
 /** Characters of a content's key; a path and a validator. */
 export const MAX_KEY_CHARS = 4_096
 /** Unread octets arrive in pieces of any size, but not in more pieces than octets could be in packets. */
 const MAX_UNREAD_PIECES = 65_536
+/** ms and octets; transmissions so close to each other are told apart by their order alone. */
+const MAX_BURST_MS = 0.05
+const MAX_BURST_OCTETS = 2 ** 24
+/** Six times seven bits hold any length with its flags, and any age. */
+const MAX_VARINT_OCTETS = 6
 /** ms; a record is no older than a connection that gives up. */
 const MAX_RECORD_AGE_MS = 3_600_000
 
@@ -68,7 +73,7 @@ export function importSend(
     contents.push(content)
   }
   const { snd, state } = tcb
-  const base = gt(snd.una, snd.iss) ? snd.una : add(snd.iss, 1)
+  const base = state === 'SYN-RECEIVED' ? add(snd.iss, 1) : snd.una
   const finAcked = snd.finSent && snd.una === snd.nxt && state !== 'SYN-RECEIVED'
   tcb.sendQueue = new SendQueue(finAcked ? add(base, -1) : base)
   for (let at = 1; at < plain.length; ) {
@@ -130,31 +135,73 @@ export function importRuns(tcb: Tcb, plain: unknown): string | undefined {
   return undefined
 }
 
-/** Octets, age in µs and flags of each record. */
-export function exportRecords(tcb: Tcb, now: number): number[] {
+/**
+ * The records as octets: for each a varint of its length (0: as the one before) and flags, and one of by how many µs
+ * it is younger than the one before (the first: its age). Transmissions of one burst travel as one.
+ */
+export function exportRecords(tcb: Tcb, now: number): Uint8Array {
   const { sent } = tcb
-  const plain: number[] = []
-  for (let index = 0; index < sentCount(sent); index++) {
-    const octets = diff(endOf(sent, index), startOf(sent, index))
-    const age = Math.max(0, Math.round((now - sentAtOf(sent, index)) * 1000))
-    plain.push(octets, age, flagsOf(sent, index))
+  const octets: number[] = []
+  let lastLength = 0
+  let lastAge = 0
+  for (let index = 0; index < sentCount(sent); ) {
+    const start = startOf(sent, index)
+    const at = sentAtOf(sent, index)
+    const flags = flagsOf(sent, index)
+    let end = endOf(sent, index++)
+    while (flags === 0 && index < sentCount(sent) && isSameBurst(tcb, index, at, diff(end, start)))
+      end = endOf(sent, index++)
+    const length = diff(end, start)
+    const age = Math.min(Math.max(0, Math.round((now - at) * 1000)), MAX_RECORD_AGE_MS * 1000)
+    pushVarint(octets, (length === lastLength ? 0 : length) * 8 + flags)
+    const younger = lastAge - age
+    pushVarint(octets, younger < 0 ? -2 * younger - 1 : 2 * younger)
+    lastLength = length
+    lastAge = age
   }
-  return plain
+  return Uint8Array.from(octets)
+}
+
+function isSameBurst(tcb: Tcb, index: number, at: number, length: number): boolean {
+  const { sent } = tcb
+  if (flagsOf(sent, index) !== 0 || length > MAX_BURST_OCTETS) return false
+  return Math.abs(sentAtOf(sent, index) - at) <= MAX_BURST_MS
+}
+
+function pushVarint(octets: number[], value: number): void {
+  let rest = value
+  for (; rest >= 128; rest = Math.floor(rest / 128)) octets.push((rest % 128) | 128)
+  octets.push(rest)
 }
 
 export function importRecords(tcb: Tcb, plain: unknown, now: number): string | undefined {
-  if (!Array.isArray(plain) || plain.length > 3 * MAX_SENT_RECORDS || plain.length % 3 !== 0)
+  if (!(plain instanceof Uint8Array) || plain.length > MAX_SENT_RECORDS * 2 * MAX_VARINT_OCTETS)
     return 'bad sent records'
   let start: Seq = tcb.snd.una
-  for (let at = 0; at < plain.length; at += 3) {
-    const octets: unknown = plain[at]
-    const age: unknown = plain[at + 1]
-    const flags: unknown = plain[at + 2]
-    if (!isCount(octets) || octets === 0 || octets > 2 ** 30) return 'bad sent record'
-    if (!isCount(age) || age > MAX_RECORD_AGE_MS * 1000) return 'bad sent record'
-    if (!isCount(flags) || flags > (SACKED | LOST | RETRANSMITTED)) return 'bad sent record'
-    const end = add(start, octets)
-    appendRecord(tcb.sent, start, end, now - age / 1000, flags)
+  let length = 0
+  let age = 0
+  let at = 0
+  /** The next varint, or -1 where there is none. */
+  const next = (): number => {
+    let value = 0
+    for (let count = 0, factor = 1; count < MAX_VARINT_OCTETS; count++, factor *= 128) {
+      const octet = plain[at++]
+      if (octet === undefined) return -1
+      value += (octet & 127) * factor
+      if (octet < 128) return value
+    }
+    return -1
+  }
+  while (at < plain.length) {
+    const head = next()
+    const younger = next()
+    if (head < 0 || younger < 0 || sentCount(tcb.sent) >= MAX_SENT_RECORDS) return 'bad sent record'
+    if (head >= 8) length = Math.floor(head / 8)
+    age -= younger % 2 === 0 ? younger / 2 : -(younger + 1) / 2
+    if (length === 0 || length > 2 ** 30 || age < 0 || age > MAX_RECORD_AGE_MS * 1000)
+      return 'bad sent record'
+    const end = add(start, length)
+    appendRecord(tcb.sent, start, end, now - age / 1000, (head % 8) & (SACKED | LOST | RETRANSMITTED))
     start = end
   }
   return undefined

@@ -18,7 +18,7 @@ import {
   importSend,
   importUnread,
 } from './snapshot-lists.ts'
-import { createTcb, PHASES, STATES, type Tcb } from './tcb.ts'
+import { createTcb, PENDING_RST_REPLY, PHASES, STATES, type Tcb } from './tcb.ts'
 import { resumeClock } from './timestamps.ts'
 import { TRAVELS } from './travels.ts'
 
@@ -39,6 +39,30 @@ interface Step {
   group: string | undefined
   field: string
   kind: Kind
+  idle: ((tcb: Tcb) => boolean) | undefined
+}
+
+const noRuns = (tcb: Tcb) => tcb.outOfOrder.runs.length === 0
+const noDuplicate = (tcb: Tcb) => tcb.ack.duplicateLeft === tcb.ack.duplicateRight
+
+/** Fields that mean nothing while something else is so: they travel as 0, instead of as what they once were. */
+const IDLE: Record<string, (tcb: Tcb) => boolean> = {
+  'snd.iss': tcb => tcb.state !== 'SYN-RECEIVED',
+  'snd.replySeq': tcb => (tcb.snd.pending & PENDING_RST_REPLY) === 0,
+  'rcv.irs': tcb => tcb.state !== 'SYN-RECEIVED',
+  'rcv.fin': tcb => !tcb.rcv.finKnown,
+  'ack.duplicateLeft': noDuplicate,
+  'ack.duplicateRight': noDuplicate,
+  'ack.recent0': noRuns,
+  'ack.recent1': noRuns,
+  'ack.recent2': noRuns,
+  'ack.recent3': noRuns,
+  'ack.challengeAt': tcb => tcb.ack.challenges === 0,
+  'recovery.point': tcb => tcb.recovery.phase === 'OPEN',
+  'recovery.undoUna': tcb => tcb.recovery.undoCwnd === 0,
+  'recovery.probeEnd': tcb => !tcb.recovery.probeOut,
+  'rack.dsackRound': tcb => !tcb.rack.dsackRoundOn,
+  'shift.probeSeq': tcb => !tcb.shift.probed,
 }
 
 const LISTS = ['send-queue', 'receive-queue', 'out-of-order', 'sent-records']
@@ -47,11 +71,12 @@ function listSteps(): Step[] {
   const steps: Step[] = []
   for (const [name, kind] of Object.entries(TRAVELS) as [string, Kind | Record<string, Kind>][]) {
     if (typeof kind === 'string') {
-      if (kind !== 'local' && !LISTS.includes(kind)) steps.push({ group: undefined, field: name, kind })
+      if (kind !== 'local' && !LISTS.includes(kind))
+        steps.push({ group: undefined, field: name, kind, idle: undefined })
       continue
     }
     for (const [field, inner] of Object.entries(kind))
-      if (inner !== 'local') steps.push({ group: name, field, kind: inner })
+      if (inner !== 'local') steps.push({ group: name, field, kind: inner, idle: IDLE[`${name}.${field}`] })
   }
   return steps
 }
@@ -72,8 +97,8 @@ function fieldsOf(tcb: Tcb, group: string | undefined): Fields {
 export function exportTcb(tcb: Tcb, now: number): unknown[] {
   const plain: unknown[] = [TCB_VERSION, tcb.config.ownerIdBits, flagsToMask(tcb)]
   for (const step of SCALARS) {
-    const value = fieldsOf(tcb, step.group)[step.field] as number | string
-    plain.push(toPlain(tcb, step.kind, value, now))
+    if (step.idle?.(tcb)) plain.push(0)
+    else plain.push(toPlain(tcb, step.kind, fieldsOf(tcb, step.group)[step.field] as number | string, now))
   }
   plain.push(exportSend(tcb), exportUnread(tcb), exportRuns(tcb), exportRecords(tcb, now))
   return plain
@@ -98,6 +123,8 @@ function toPlain(tcb: Tcb, kind: Kind, value: number | string, now: number): num
       return diff(value as Seq, tcb.snd.una)
     case 'receive-seq':
       return diff(value as Seq, tcb.rcv.nxt)
+    case 'octets':
+      return Math.round(value)
     case 'real':
     case 'duration':
       return Number.isFinite(value) ? Math.round(value * 1000) : null
@@ -188,6 +215,7 @@ function fromPlain(tcb: Tcb, kind: Kind, plain: unknown, now: number): number | 
     case 'int32':
       return isInt32(value) ? value : undefined
     case 'count':
+    case 'octets':
       return isInt32(value) && value >= 0 ? value : undefined
     case 'send-seq':
       return isInt32(value) ? asSeq(tcb.snd.una + value) : undefined
