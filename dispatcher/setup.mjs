@@ -3,7 +3,8 @@
  * only what is missing, and is run before `npm start` and `npm test`, so it must be fast when nothing is. It is plain
  * JavaScript without dependencies, because nothing else is there yet.
  *
- *     node dispatcher/setup.mjs          everything
+ *     node dispatcher/setup.mjs          everything that running needs
+ *     node dispatcher/setup.mjs test     and what the tests need besides
  *     node dispatcher/setup.mjs addon    the addon only: the hook of `npm install`, which has the rest
  */
 import { spawnSync } from 'node:child_process'
@@ -36,6 +37,8 @@ const APT_TIMEOUT_MS = 10 * 60_000
 
 /** Commands that are needed to run, and the packages of Debian that have them. */
 const RUN_TOOLS = { ip: 'iproute2', nft: 'nftables', curl: 'curl' }
+/** Real peers that the tests talk to. */
+const TEST_TOOLS = { ping: 'iputils-ping' }
 /** The addon is C; node-gyp needs the C++ compiler's make rules and Python. */
 const BUILD_TOOLS = { make: 'make', 'g++': 'g++', python3: 'python3' }
 
@@ -47,8 +50,11 @@ function main() {
     throw new SetupError(`gyre needs Node.js ${MIN_NODE} or newer, this is ${process.version}`)
   if (process.platform !== 'linux') throw new SetupError('gyre runs on Linux only: it needs TUN devices')
   if (process.argv[2] === 'addon') return setUpAddon()
-  const tools = addonIsStale() ? { ...RUN_TOOLS, ...BUILD_TOOLS } : RUN_TOOLS
-  setUpTools(tools)
+  setUpTools({
+    ...RUN_TOOLS,
+    ...(addonIsStale() ? BUILD_TOOLS : {}),
+    ...(process.argv[2] === 'test' ? TEST_TOOLS : {}),
+  })
   setUpPackages()
   setUpAddon()
   setUpDist()
