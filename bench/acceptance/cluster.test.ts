@@ -127,6 +127,12 @@ asRoot(`a cluster in namespaces${process.getuid?.() === 0 ? '' : ' (skipped: it 
       expect(download.sha256).toBe(digest)
     }
 
+    /** No pause of 200 ms; a failure says when there was one. */
+    function flowing(download: Download): void {
+      expect(download.gaps.filter(([, ms]) => ms >= 200)).toEqual([])
+      expect(download.longestGapMs).toBeLessThan(200)
+    }
+
     it('arrives whole, and no packet of it touches the dispatcher after the hand-over', async () => {
       await withCluster(cluster(2, root, 3, '--link-rate', '400mbit'), async state => {
         // Every node reads the file before, so that none of the shifts waits for a disk.
@@ -140,7 +146,7 @@ asRoot(`a cluster in namespaces${process.getuid?.() === 0 ? '' : ' (skipped: it 
         whole(download)
         expect(shifts).toBeGreaterThanOrEqual(20)
         expect(resets).toBe(0)
-        expect(download.longestGapMs).toBeLessThan(200)
+        flowing(download)
         expect(await readService(dispatcher)).toEqual(handedOver)
       })
     }, 120_000)
@@ -158,14 +164,15 @@ asRoot(`a cluster in namespaces${process.getuid?.() === 0 ? '' : ' (skipped: it 
     }, 180_000)
 
     it('arrives whole at a client without timestamps', async () => {
-      await withCluster(cluster(4, root, 3, '--link-rate', '400mbit'), async state => {
+      // Each shift waits for the kernel's element: at a lower rate there is time for twenty.
+      await withCluster(cluster(4, root, 3, '--link-rate', '300mbit'), async state => {
         await warm(state, file)
         await run(...inNamespace(state.clientNamespace, 'sysctl', ['-qw', 'net.ipv4.tcp_timestamps=0']))
         const { download, shifts, resets } = await shifted(state)
         whole(download)
         expect(shifts).toBeGreaterThanOrEqual(20)
         expect(resets).toBe(0)
-        expect(download.longestGapMs).toBeLessThan(200)
+        flowing(download)
       })
     }, 120_000)
 

@@ -8,11 +8,14 @@ import { get } from 'node:http'
 /** A pause longer than this is listed. */
 const LISTED_GAP_MS = 50
 const TIMEOUT_MS = 120_000
+/** How often this process looks whether it runs at all. */
+const HEARTBEAT_MS = 5
 
 export interface Download {
   readonly octets: number
   readonly sha256: string
   readonly ms: number
+  /** Between two arrivals, the start being the first, less the time in which this process was not let run. */
   readonly longestGapMs: number
   /** Pauses of more than 50 ms: when they began, and how long they were. */
   readonly gaps: readonly (readonly [number, number])[]
@@ -27,14 +30,25 @@ function download(url: string): Promise<Download> {
     let octets = 0
     let longestGapMs = 0
     const gaps: [number, number][] = []
+    let starvedMs = 0
+    let beatAt = startedAt
+    const beat = () => {
+      const now = performance.now()
+      starvedMs += Math.max(0, now - beatAt - 2 * HEARTBEAT_MS)
+      beatAt = now
+    }
+    const heart = setInterval(beat, HEARTBEAT_MS)
     const finish = (error: string) => {
+      clearInterval(heart)
       const ms = performance.now() - startedAt
       resolve({ octets, sha256: hash.digest('hex'), ms, longestGapMs, gaps, error })
     }
     const request = get(url, response => {
       response.on('data', (chunk: Buffer) => {
+        beat()
         const now = performance.now()
-        const gap = now - lastAt
+        const gap = now - lastAt - starvedMs
+        starvedMs = 0
         if (gap > longestGapMs) longestGapMs = gap
         if (gap > LISTED_GAP_MS) gaps.push([Math.round(lastAt - startedAt), Math.round(gap)])
         lastAt = now
