@@ -6,12 +6,22 @@
 import { createResponsePlan, planError } from '../node/http/plan.ts'
 import { createRequestHead, MAX_HEAD_OCTETS, parseRequestHead } from '../node/http/request-head.ts'
 import { normalisePath, representationPath } from '../node/http/target.ts'
+import {
+  type Awaited,
+  awaitedAtEnd,
+  createPace,
+  DEFAULT_PACE,
+  keepPace,
+  type Pace,
+  type PaceLimits,
+} from '../node/server/pace.ts'
 import type { Application } from '../node/stack/application.ts'
 import type { Connection } from '../node/stack/connection.ts'
 import { MAX_SHOWN_REQUEST_CHARS } from '../node/stack/messages.ts'
 import type { Content } from '../node/tcp/content.ts'
 import { PEER_FIN, READABLE } from '../node/tcp/events.ts'
-import { close, consume, contiguous, send, unreadOctets } from '../node/tcp/user.ts'
+import type { Tcb } from '../node/tcp/tcb.ts'
+import { abort, close, consume, contiguous, send, unreadOctets } from '../node/tcp/user.ts'
 import type { ShiftRefusal } from '../shift/messages.ts'
 import type { ShiftResult } from '../shift/outgoing.ts'
 
@@ -25,6 +35,9 @@ interface Accepted {
   answered: boolean
   /** Octets of the head that the parser has seen already. */
   scanFrom: number
+  readonly pace: Pace
+  /** Octets that came behind the answer. */
+  lingerOctets: number
 }
 
 export interface AcceptorHost {
@@ -43,24 +56,64 @@ export class Acceptor implements Application {
   readonly #head = createRequestHead()
   readonly #plan = createResponsePlan<never>()
 
-  constructor(host: AcceptorHost) {
+  readonly #limits: PaceLimits
+
+  constructor(host: AcceptorHost, limits: PaceLimits = DEFAULT_PACE) {
     this.#host = host
+    this.#limits = limits
   }
 
   accepted(connection: Connection): void {
-    const state: Accepted = { refusedBy: [], shifting: false, answered: false, scanFrom: 0 }
+    const state: Accepted = {
+      refusedBy: [],
+      shifting: false,
+      answered: false,
+      scanFrom: 0,
+      pace: createPace(),
+      lingerOctets: 0,
+    }
     connection.state = state
   }
 
   advanced(connection: Connection, events: number, now: number): void {
     const state = connection.state as Accepted
-    if (state.answered || state.shifting) return
+    if (!state.shifting) this.#advanced(connection, state, events, now)
+    this.#await(connection, state, now)
+  }
+
+  expired(connection: Connection, now: number): void {
+    const state = connection.state as Accepted
+    if (state.pace.deadline > now) {
+      connection.applicationDeadline = state.pace.deadline
+      return
+    }
+    // RFC 9110 §15.5.9.
+    if (state.pace.awaited === 'head') this.#answer(connection, state, 408, now)
+    else abort(connection.tcb)
+    this.#await(connection, state, now)
+  }
+
+  #advanced(connection: Connection, state: Accepted, events: number, now: number): void {
+    if (state.answered) return this.#linger(connection.tcb, state, now)
     if ((events & READABLE) !== 0 && this.#read(connection, state, now)) return
     // A client that has said all it will say, and no request in it.
     if ((events & PEER_FIN) !== 0) {
       state.answered = true
       close(connection.tcb, now)
     }
+  }
+
+  /** What follows the answer is thrown away, so that no reset for it overtakes the answer (RFC 9112 §9.6). */
+  #linger(tcb: Tcb, state: Accepted, now: number): void {
+    state.lingerOctets += unreadOctets(tcb)
+    consume(tcb, unreadOctets(tcb), now)
+    if (state.lingerOctets > this.#limits.lingerOctets) abort(tcb)
+  }
+
+  #await(connection: Connection, state: Accepted, now: number): void {
+    const { tcb } = connection
+    const awaited = awaitedOf(tcb, state)
+    connection.applicationDeadline = keepPace(state.pace, awaited, tcb.sendQueue.released, this.#limits, now)
   }
 
   released(): void {}
@@ -117,6 +170,7 @@ export class Acceptor implements Application {
     const to = state.refusedBy.length < MAX_TRIES ? this.#host.place(path, state.refusedBy) : undefined
     if (to === undefined) {
       this.#answer(connection, state, 503, now)
+      this.#await(connection, state, now)
       return this.#host.touched(connection)
     }
     state.shifting = true
@@ -138,6 +192,11 @@ export class Acceptor implements Application {
     if (plan.bodyKind === 'octets') send(tcb, plan.octets, now)
     close(tcb, now)
   }
+}
+
+function awaitedOf(tcb: Tcb, state: Accepted): Awaited {
+  if (tcb.state === 'SYN-RECEIVED' || state.shifting) return 'nothing'
+  return state.answered ? awaitedAtEnd(tcb) : 'head'
 }
 
 function shownRequest(method: string, path: string | number): string {

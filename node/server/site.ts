@@ -24,7 +24,18 @@ import { MAX_SHOWN_REQUEST_CHARS } from '../stack/messages.ts'
 import type { Content } from '../tcp/content.ts'
 import { ACKED, PEER_FIN, READABLE } from '../tcp/events.ts'
 import type { Tcb } from '../tcp/tcb.ts'
-import { close, consume, contiguous, send, sendContent, unread, unreadOctets } from '../tcp/user.ts'
+import { abort, close, consume, contiguous, send, sendContent, unread, unreadOctets } from '../tcp/user.ts'
+import {
+  type Awaited,
+  awaitedAtEnd,
+  createPace,
+  DEFAULT_PACE,
+  exportPace,
+  importPace,
+  keepPace,
+  type Pace,
+  type PaceLimits,
+} from './pace.ts'
 
 /**
  * Chunks that may wait in a connection's send queue before its next pipelined request is read: bounds what one client
@@ -70,6 +81,12 @@ interface SiteState {
   peerFinished: boolean
   scanFrom: number
   served: number
+  /** What the client owes, and until when. */
+  readonly pace: Pace
+  /** Octets of bodies read so far. */
+  bodyOctets: number
+  /** Octets that came behind the end. */
+  lingerOctets: number
 }
 
 export class Site implements Application {
@@ -79,12 +96,23 @@ export class Site implements Application {
   readonly #plan: ResponsePlan<CachedObject> = createResponsePlan<CachedObject>()
   /** Versions that shifted connections refer to and that are not current here: kept while they are resolved. */
   readonly #versions = new Map<string, CachedObject>()
+  readonly #limits: PaceLimits
   draining = false
   requests = 0
+  /** Connections that were ended because the client took too long, by what it owed. */
+  readonly expirations: Record<Awaited, number> = {
+    nothing: 0,
+    head: 0,
+    idle: 0,
+    body: 0,
+    reader: 0,
+    linger: 0,
+  }
 
-  constructor(host: SiteHost, resources: Resources) {
+  constructor(host: SiteHost, resources: Resources, limits: PaceLimits = DEFAULT_PACE) {
     this.#host = host
     this.#resources = resources
+    this.#limits = limits
   }
 
   accepted(connection: Connection): void {
@@ -95,34 +123,70 @@ export class Site implements Application {
     const state = connection.state as SiteState
     if ((events & PEER_FIN) !== 0) state.peerFinished = true
     if ((events & (READABLE | ACKED | PEER_FIN)) !== 0) this.#read(connection, state, now)
+    this.#await(connection, state, now)
+  }
+
+  expired(connection: Connection, now: number): void {
+    const state = connection.state as SiteState
+    const { awaited, deadline } = state.pace
+    if (deadline > now) {
+      connection.applicationDeadline = deadline
+      return
+    }
+    this.expirations[awaited]++
+    switch (awaited) {
+      case 'head':
+        this.#fail(connection, state, 408, now)
+        break
+      case 'idle':
+      case 'body':
+        // RFC 9112 §9.5: no response without a request; and the one to a request whose body lags is sent already.
+        this.#end(connection, state, now)
+        break
+      default:
+        // It reads nothing, so it will not read why either: whatever is kept for it is freed now.
+        abort(connection.tcb)
+    }
+    this.#await(connection, state, now)
   }
 
   released(): void {}
 
-  /** The request that waits or is half received stays in the receive queue; what is found for it is found again. */
-  exportState(connection: Connection): unknown {
-    const { body, closing, peerFinished, served } = connection.state as SiteState
-    return [closing, peerFinished, served, exportBody(body)]
+  /** Sets the deadline for what the client owes now. */
+  #await(connection: Connection, state: SiteState, now: number): void {
+    const { tcb } = connection
+    const awaited = awaitedOf(tcb, state)
+    const progress = awaited === 'body' ? state.bodyOctets : tcb.sendQueue.released
+    connection.applicationDeadline = keepPace(state.pace, awaited, progress, this.#limits, now)
   }
 
-  importState(connection: Connection, plain: unknown): boolean {
+  /** The request that waits or is half received stays in the receive queue; what is found for it is found again. */
+  exportState(connection: Connection, now: number): unknown {
+    const { body, closing, peerFinished, served, pace, lingerOctets } = connection.state as SiteState
+    return [closing, peerFinished, served, exportBody(body), exportPace(pace, now), lingerOctets]
+  }
+
+  importState(connection: Connection, plain: unknown, now: number): boolean {
     const state = createSiteState()
     connection.state = state
     // The dispatcher gives connections away before anything was served.
     if (plain === null) return true
-    if (!Array.isArray(plain) || plain.length !== 4) return false
-    const [closing, peerFinished, served, discarding] = plain
+    if (!Array.isArray(plain) || plain.length !== 6) return false
+    const [closing, peerFinished, served, discarding, pace, lingerOctets] = plain
     if (typeof closing !== 'boolean' || typeof peerFinished !== 'boolean' || !isCount(served)) return false
+    if (!isCount(lingerOctets)) return false
     state.closing = closing
     state.peerFinished = peerFinished
     state.served = served
-    return importBody(state.body, discarding)
+    state.lingerOctets = lingerOctets
+    return importBody(state.body, discarding) && importPace(state.pace, pace, now)
   }
 
   resumed(connection: Connection, now: number): void {
     const state = connection.state as SiteState
     state.waiting = false
     this.#read(connection, state, now)
+    this.#await(connection, state, now)
   }
 
   admits(_prepare: Prepare): ShiftRefusal | undefined {
@@ -167,8 +231,12 @@ export class Site implements Application {
 
   #read(connection: Connection, state: SiteState, now: number): void {
     if (state.closing) {
-      // Octets behind the last request have no meaning; left unread they would close the window on the client.
-      consume(connection.tcb, unreadOctets(connection.tcb), now)
+      // Octets behind the last request have no meaning; left unread they would close the window on the client, and
+      // a reset for them could overtake the response (RFC 9112 §9.6).
+      const { tcb } = connection
+      state.lingerOctets += unreadOctets(tcb)
+      consume(tcb, unreadOctets(tcb), now)
+      if (state.lingerOctets > this.#limits.lingerOctets) abort(tcb)
       return
     }
     while (!state.waiting && !state.closing) {
@@ -186,7 +254,9 @@ export class Site implements Application {
     if (unreadOctets(tcb) === 0) return false
     if (state.body.phase !== 'done') {
       const { octets, start, length } = unread(tcb)
-      consume(tcb, discardBody(state.body, octets, start, start + length), now)
+      const discarded = discardBody(state.body, octets, start, start + length)
+      state.bodyOctets += discarded
+      consume(tcb, discarded, now)
       if (bodyFailed(state.body)) this.#fail(connection, state, state.body.status, now)
       return true
     }
@@ -237,7 +307,9 @@ export class Site implements Application {
       if (!this.#host.owns(connection) || connection.state !== state) return
       state.found = resource
       state.waiting = false
-      this.#read(connection, state, this.#host.now())
+      const now = this.#host.now()
+      this.#read(connection, state, now)
+      this.#await(connection, state, now)
       this.#host.touched(connection)
     })
   }
@@ -303,6 +375,16 @@ function queueResponse(tcb: Tcb, response: ResponsePlan<CachedObject>, now: numb
   }
 }
 
+/** One debt at a time: a client takes what it asked for before its next request is waited for. */
+function awaitedOf(tcb: Tcb, state: SiteState): Awaited {
+  if (tcb.state === 'SYN-RECEIVED') return 'nothing'
+  if (state.closing) return awaitedAtEnd(tcb)
+  if (tcb.sendQueue.octets > 0) return 'reader'
+  if (state.waiting) return 'nothing'
+  if (state.body.phase !== 'done') return 'body'
+  return state.served === 0 || unreadOctets(tcb) > 0 ? 'head' : 'idle'
+}
+
 /** References in the send queue. */
 function queuedChunks(tcb: Tcb): number {
   return tcb.sendQueue.tail - tcb.sendQueue.head
@@ -317,6 +399,9 @@ function createSiteState(): SiteState {
     peerFinished: false,
     scanFrom: 0,
     served: 0,
+    pace: createPace(),
+    bodyOctets: 0,
+    lingerOctets: 0,
   }
 }
 

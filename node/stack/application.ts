@@ -11,13 +11,15 @@ export interface Application {
   accepted(connection: Connection, now: number): void
   /** The TCB has news: `events` is a mask of `node/tcp/events.ts`. */
   advanced(connection: Connection, events: number, now: number): void
+  /** `connection.applicationDeadline` has passed; it is Infinity again, and stays so unless it is set anew. */
+  expired(connection: Connection, now: number): void
   /** The connection is over, or given away: nothing of it may be used any more. */
   released(connection: Connection, now: number): void
 
-  /** The application's state in plain data, for a snapshot. */
-  exportState(connection: Connection): unknown
+  /** The application's state in plain data, for a snapshot: deadlines as time left. */
+  exportState(connection: Connection, now: number): unknown
   /** Takes up the state that `exportState` gave elsewhere; false where it is not one. */
-  importState(connection: Connection, plain: unknown): boolean
+  importState(connection: Connection, plain: unknown, now: number): boolean
   /** After adoption: goes on where the former owner stopped. */
   resumed(connection: Connection, now: number): void
 

@@ -25,6 +25,8 @@ export class Connection implements Flow, Timed {
   tcb: Tcb
   /** The application's own state. */
   state: unknown = undefined
+  /** When the application is to be called (`expired`) if nothing else happens, in ms of the owner's clock; Infinity: never. */
+  applicationDeadline = Number.POSITIVE_INFINITY
   /** Changes of owner so far. */
   shifts = 0
   /** Shown to the operator: the request line last read, and when the connection was accepted, in seconds since 1970. */
@@ -53,7 +55,8 @@ export class Connection implements Flow, Timed {
   }
 
   deadline(): number {
-    return this.frozen ? Number.POSITIVE_INFINITY : pollAt(this.tcb)
+    if (this.frozen) return Number.POSITIVE_INFINITY
+    return Math.min(pollAt(this.tcb), this.applicationDeadline)
   }
 }
 

@@ -141,7 +141,7 @@ export class OwnerShifts {
     const connection = this.#connection(id) as Connection
     connection.frozen = true
     const { tcb, shifts, request, since } = connection
-    const application = this.#owner.application.exportState(connection)
+    const application = this.#owner.application.exportState(connection, now)
     return exportSnapshot({ tcb, application, shifts, request, since }, now)
   }
 
@@ -231,7 +231,7 @@ export class OwnerShifts {
     connection.shifts = snapshot.shifts + 1
     connection.request = snapshot.request
     connection.since = snapshot.since
-    if (!owner.application.importState(connection, snapshot.application)) {
+    if (!owner.application.importState(connection, snapshot.application, now)) {
       return this.#refuse(commit, from, now, 'BAD_SNAPSHOT')
     }
     if (!owner.install(connection)) return this.#refuse(commit, from, now, 'NO_MEMORY')

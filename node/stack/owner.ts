@@ -176,6 +176,7 @@ export class Owner {
       if (due.frozen || this.byId.get(due.id) !== due) continue
       expire(due.tcb, now)
       this.#advance(due, now)
+      if (due.applicationDeadline <= now) this.#applicationExpired(due, now)
     }
     this.#shifts.expire(now)
     if (now >= this.#sweepAt) {
@@ -359,6 +360,13 @@ export class Owner {
       return this.#closed(connection, now)
     }
     this.markDirty(connection)
+  }
+
+  #applicationExpired(connection: Connection, now: number): void {
+    connection.applicationDeadline = Number.POSITIVE_INFINITY
+    if (!this.owns(connection)) return
+    this.application.expired(connection, now)
+    this.#advance(connection, now)
   }
 
   #transmit(connection: Connection, now: number): void {

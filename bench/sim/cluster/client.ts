@@ -5,7 +5,7 @@
  */
 import { segmentArrives } from '../../../node/tcp/arrival.ts'
 import { type TcpConfig, tcpConfig } from '../../../node/tcp/config.ts'
-import { CLOSED, ESTABLISHED, RESET, TIMED_OUT, takeEvents } from '../../../node/tcp/events.ts'
+import { CLOSED, ESTABLISHED, PEER_FIN, RESET, TIMED_OUT, takeEvents } from '../../../node/tcp/events.ts'
 import { connect } from '../../../node/tcp/open.ts'
 import { nextSegment } from '../../../node/tcp/output.ts'
 import type { Flow, Tcb } from '../../../node/tcp/tcb.ts'
@@ -32,6 +32,8 @@ export interface ClientOptions {
   readonly pipelined?: boolean
   /** Close when all is received; otherwise the connection stays idle. */
   readonly closes?: boolean
+  /** Whatever comes is kept in `transcript` and compared with nothing: for clients that are driven by `write`. */
+  readonly raw?: boolean
 }
 
 export interface Exchange {
@@ -57,6 +59,12 @@ export class Client {
   failure: string | undefined = undefined
   done = false
   ended = false
+  /** The server has sent its FIN. */
+  finished = false
+  /** Of a raw client: what it has received. */
+  transcript = ''
+  /** A client that stops reading lets its window close. */
+  reading = true
 
   constructor(options: ClientOptions) {
     this.#options = options
@@ -80,6 +88,18 @@ export class Client {
     retainUnread(this.tcb)
   }
 
+  /** Sends octets as they are, each call at once. */
+  write(text: string): void {
+    send(this.tcb, new TextEncoder().encode(text), this.#options.world.scheduler.now)
+    this.#advance()
+  }
+
+  /** No more octets will be written. */
+  finish(): void {
+    close(this.tcb, this.#options.world.scheduler.now)
+    this.#advance()
+  }
+
   #advance(): void {
     const now = this.#options.world.scheduler.now
     const events = takeEvents(this.tcb)
@@ -87,6 +107,7 @@ export class Client {
     this.#read(now)
     if ((events & RESET) !== 0) this.failure ??= 'reset by the server'
     if ((events & TIMED_OUT) !== 0) this.failure ??= 'timed out'
+    if ((events & PEER_FIN) !== 0) this.finished = true
     if ((events & CLOSED) !== 0) this.ended = true
     while (nextSegment(this.tcb, now, this.#out)) this.#emit()
     this.#schedule()
@@ -102,9 +123,15 @@ export class Client {
   }
 
   #read(now: number): void {
-    while (unreadOctets(this.tcb) > 0) {
+    while (this.reading && unreadOctets(this.tcb) > 0) {
       const run = unread(this.tcb)
-      this.#compare(run.octets, run.start, run.length)
+      if (this.#options.raw === true) {
+        this.transcript += Buffer.from(
+          run.octets.buffer,
+          run.octets.byteOffset + run.start,
+          run.length,
+        ).toString('latin1')
+      } else this.#compare(run.octets, run.start, run.length)
       this.octets += run.length
       this.longestGapMs = Math.max(this.longestGapMs, now - this.lastOctetAt)
       this.lastOctetAt = now

@@ -125,7 +125,8 @@ export class Cluster {
 
   /** A client with a port of its own. */
   client(options: {
-    readonly exchanges: readonly Exchange[]
+    readonly exchanges?: readonly Exchange[]
+    readonly raw?: boolean
     readonly family?: 4 | 6
     readonly timestamps?: boolean
     readonly thinkMs?: number
@@ -138,6 +139,7 @@ export class Cluster {
     const wan = (this.options.wan ?? WIRE)()
     const { port: _port, family: _family, timestamps, tcp, ...rest } = options
     const client = new Client({
+      exchanges: [],
       ...rest,
       world: this.world,
       flow,
