@@ -100,12 +100,23 @@ function cubicWindow(congestion: CongestionState, seconds: number): number {
 export function reduce(tcb: Tcb): void {
   const { congestion } = tcb
   const { mss } = tcb.snd
-  const cwnd = congestion.cwnd / mss
+  const used = usedWindow(tcb)
+  const cwnd = used / mss
   congestion.wMax = cwnd < congestion.wMax ? (cwnd * (1 + BETA)) / 2 : cwnd
   congestion.cwndPrior = cwnd
   congestion.epochAt = NEVER
-  congestion.ssthresh = Math.max(congestion.cwnd * BETA, 2 * mss)
+  congestion.ssthresh = Math.max(used * BETA, 2 * mss)
   congestion.hyRounds = 0
+}
+
+/**
+ * What a reduction starts from: flight_size of RFC 9438 §4.6. That is cwnd where cwnd was the limit, because sends that
+ * were deferred leave a part of it open; a slow start that the peer's window holds back has a cwnd of twice the flight.
+ */
+function usedWindow(tcb: Tcb): number {
+  const { congestion, snd } = tcb
+  if (congestion.limited) return congestion.cwnd
+  return Math.min(congestion.cwnd, Math.max(congestion.roundFlight, diff(snd.nxt, snd.una)))
 }
 
 /** HyStart++ runs only in the first slow start (RFC 9406 §4.3). */

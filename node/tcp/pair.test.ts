@@ -70,6 +70,20 @@ describe('a transfer both ways', () => {
   })
 })
 
+describe('a fixed window of 64 KiB', () => {
+  it.each([10, 50, 300])('is in use nearly whole over %d ms', rttMs => {
+    const transfer = new Transfer({
+      down: 3_000_000,
+      downLink: { delayMs: rttMs / 2 },
+      upLink: { delayMs: rttMs / 2 },
+      client: { windowScaling: false },
+    }).run()
+    // The handshake and slow start take five of the round trips.
+    const windows = transfer.ms / rttMs - 5
+    expect(3_000_000 / windows).toBeGreaterThan(0.93 * 65_535)
+  })
+})
+
 describe('throughput in simulated time', () => {
   const rows = [1, 10, 100].flatMap(rttMs => [0, 0.001, 0.01, 0.03].map(loss => [rttMs, loss] as const))
 

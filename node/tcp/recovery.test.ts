@@ -347,6 +347,15 @@ describe('the congestion window', () => {
     expect(rounds).toBeLessThan(30)
   })
 
+  it('is reduced from what was in flight, where that was less (RFC 9438 §4.6)', () => {
+    const tcb = inFlight(10)
+    tcb.congestion.cwnd = 20 * MSS
+    tcb.congestion.limited = false
+    tcb.congestion.roundFlight = 10 * MSS
+    arrives(tcb, { ack: toUna(tcb), sack: blocks(1, 4), window: WINDOW }, NOW + 10)
+    expect(tcb.congestion.ssthresh).toBeCloseTo(0.7 * 10 * MSS)
+  })
+
   it('sequence numbers wrap without notice', () => {
     const tcb = inFlight(10)
     expect(add(tcb.snd.una, 0)).not.toBe(tcb.snd.una & 0xffff)

@@ -114,14 +114,20 @@ export function consume(tcb: Tcb, octets: number, now: number): void {
   if (windowUpdateDue(tcb)) acknowledgeNow(tcb)
 }
 
-/** Receive window auto-tuning: room for twice what the application takes in a round trip. */
+/**
+ * Receive window auto-tuning: room for twice what the application takes in a round trip, and for twice the growth on top
+ * of that (Linux tcp_rcv_space_adjust), because a slow start has doubled once more when the news of the window arrives.
+ */
 function tune(tcb: Tcb, taken: number, now: number): void {
   const { rcv, rtt, config } = tcb
   rcv.tuneOctets += taken
   const period = rtt.srttMs > 0 ? Math.max(rtt.srttMs, MIN_TUNE_MS) : DEFAULT_TUNE_MS
   if (now - rcv.tuneAt < period) return
-  if (tcb.scaled && 2 * rcv.tuneOctets > rcv.limit && rcv.limit < config.receiveMaxOctets)
-    rcv.limit = Math.min(2 * rcv.tuneOctets, 4 * rcv.limit, config.receiveMaxOctets)
+  const wanted = 2 * rcv.tuneOctets
+  if (tcb.scaled && wanted > rcv.limit && rcv.limit < config.receiveMaxOctets) {
+    const growth = (wanted - rcv.limit) / rcv.limit
+    rcv.limit = Math.min(Math.floor(wanted * (1 + 2 * growth)), 4 * rcv.limit, config.receiveMaxOctets)
+  }
   rcv.tuneOctets = 0
   rcv.tuneAt = now
 }

@@ -220,6 +220,15 @@ describe('the receive window', () => {
     expect(tcb.rcv.limit).toBe(tcb.config.receiveMaxOctets)
   })
 
+  it('grows faster than what a slow start sends: by four at a time at first', () => {
+    const tcb = tcbIn('ESTABLISHED')
+    tcb.rtt.srttMs = 10
+    const before = tcb.rcv.limit
+    for (let at = 0; at < before; at += 1_448) arrives(tcb, { octets: Math.min(1_448, before - at) }, NOW + 1)
+    consume(tcb, before, NOW + 20)
+    expect(tcb.rcv.limit).toBe(4 * before)
+  })
+
   it('gives the application what it asks for in one piece', () => {
     const tcb = tcbIn('ESTABLISHED')
     for (let count = 0; count < 3; count++) arrives(tcb, { octets: 700 })
