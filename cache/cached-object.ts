@@ -5,6 +5,7 @@
 import type { Representation } from '../node/http/representation.ts'
 import type { HeadTemplate } from '../node/http/response-head.ts'
 import type { Content, Run } from '../node/tcp/content.ts'
+import type { Variants } from './variants.ts'
 
 export interface ObjectFacts {
   readonly path: string
@@ -35,6 +36,8 @@ export class CachedObject implements Representation, Content {
   readonly octets: Uint8Array
   readonly stamp: string
   readonly heads: (HeadTemplate | undefined)[] = []
+  /** What is negotiated instead of the file as it is, where there is something beside it. Set by whoever looked. */
+  variants: Variants | undefined = undefined
 
   constructor(facts: ObjectFacts) {
     this.key = contentKey(facts.path, facts.etag)

@@ -190,6 +190,11 @@ describe('resources', () => {
       respond(request('GET /a', 'If-Match: "x"', 'If-None-Match: *', 'Range: bytes=0-1'), resource).status,
     ).toBe(status)
   })
+  it('RFC 9110 §15.5.7: where the client takes none of the representations it is 406, and Vary says why', () => {
+    const response = respond(request('GET /a', 'Accept-Encoding: *;q=0'), { kind: 'unacceptable' })
+    expect(response.status).toBe(406)
+    expect(response.field('Vary')).toBe('Accept-Encoding')
+  })
   it('a path that is refused keeps the status of the refusal', () => {
     expect(respond(request('GET /..'), { kind: 'refused', status: 400 }).status).toBe(400)
   })

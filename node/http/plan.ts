@@ -96,7 +96,9 @@ export function plan<R extends Representation>(
   if (resource.kind === 'object') planObject(head, resource, nowSecond, into)
   else if (resource.kind === 'redirect') planRedirect(head, resource.path, nowSecond, into)
   else if (resource.kind === 'refused') planStatus(head, resource.status, nowSecond, into)
-  else planStatus(head, STATUS_OF[resource.kind], nowSecond, into)
+  else if (resource.kind === 'unacceptable') {
+    planStatus(head, 406, nowSecond, into, 'Vary: Accept-Encoding\r\n')
+  } else planStatus(head, STATUS_OF[resource.kind], nowSecond, into)
 }
 
 const STATUS_OF = { missing: 404, forbidden: 403, 'too-large': 503, unstable: 503, busy: 503, failed: 500 }

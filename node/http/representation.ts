@@ -37,6 +37,11 @@ export interface Forbidden {
   readonly kind: 'forbidden'
 }
 
+/** There are representations, and the client takes none of them. */
+export interface Unacceptable {
+  readonly kind: 'unacceptable'
+}
+
 export interface Missing {
   readonly kind: 'missing'
 }
@@ -54,4 +59,11 @@ export interface Unavailable {
   readonly reason: string
 }
 
-export type Resource<R extends Representation> = R | Redirect | Forbidden | Missing | Refused | Unavailable
+export type Resource<R extends Representation> =
+  | R
+  | Redirect
+  | Forbidden
+  | Missing
+  | Unacceptable
+  | Refused
+  | Unavailable

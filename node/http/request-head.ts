@@ -474,6 +474,19 @@ export function field(head: RequestHead, kind: number): string | undefined {
   return value
 }
 
+/** Whether a known field stands in one line alone, with these octets for its value. */
+export function sameFieldOctets(head: RequestHead, kind: number, value: Uint8Array): boolean {
+  let found = false
+  for (let slot = 0; slot < head.fieldCount * FIELD_STRIDE; slot += FIELD_STRIDE) {
+    if (head.fields[slot + 4] !== kind) continue
+    const start = head.fields[slot + 2] as number
+    if (found || (head.fields[slot + 3] as number) - start !== value.length) return false
+    for (let at = 0; at < value.length; at++) if (head.octets[start + at] !== value[at]) return false
+    found = true
+  }
+  return found
+}
+
 /** The value of any field by its name in lower case, its lines joined as RFC 9110 §5.3 says. */
 export function header(head: RequestHead, name: string): string | undefined {
   let value: string | undefined

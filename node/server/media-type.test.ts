@@ -1,4 +1,4 @@
-import { mediaTypeOf } from './media-type.ts'
+import { isNegotiable, mediaTypeOf } from './media-type.ts'
 
 it.each([
   ['/index.html', 'text/html; charset=utf-8'],
@@ -11,6 +11,7 @@ it.each([
   ['/a.png', 'image/png'],
   ['/a.wasm', 'application/wasm'],
   ['/a.tar.gz', 'application/gzip'],
+  ['/favicon.ico', 'image/vnd.microsoft.icon'],
   ['/LICENSE', 'application/octet-stream'],
   ['/a.b/LICENSE', 'application/octet-stream'],
   ['/.html', 'application/octet-stream'],
@@ -20,3 +21,25 @@ it.each([
   ['/a.__proto__', 'application/octet-stream'],
   ['/a.hasOwnProperty', 'application/octet-stream'],
 ])('%s: %s', (path, type) => expect(mediaTypeOf(path)).toBe(type))
+
+it.each([
+  ['/a.html', true],
+  ['/a.css', true],
+  ['/a.js', true],
+  ['/a.json', true],
+  ['/a.webmanifest', true],
+  ['/a.svg', true],
+  ['/a.xml', true],
+  ['/a.wasm', true],
+  ['/a.ttf', true],
+  ['/a.ico', true],
+  ['/a.png', false],
+  ['/a.woff2', false],
+  ['/a.mp4', false],
+  ['/a.zip', false],
+  ['/a.css.gz', false],
+  ['/a.css.br', false],
+  ['/LICENSE', false],
+])('variants of %s are looked for: %s', (path, negotiable) => {
+  expect(isNegotiable(mediaTypeOf(path))).toBe(negotiable)
+})

@@ -5,6 +5,16 @@ import { mimes } from 'mrmime'
 
 const DEFAULT_MEDIA_TYPE = 'application/octet-stream'
 
+/** What mrmime leaves out as a vendor's, though browsers meet it daily. Sources: IANA's registry, RFC 8878, RFC 9639. */
+const MORE_TYPES = new Map([
+  ['ico', 'image/vnd.microsoft.icon'],
+  ['eot', 'application/vnd.ms-fontobject'],
+  ['m3u8', 'application/vnd.apple.mpegurl'],
+  ['flac', 'audio/flac'],
+  ['zst', 'application/zstd'],
+  ['tgz', 'application/gzip'],
+])
+
 /** Types outside text/ whose charset parameter means something and whose files are UTF-8. */
 const TEXT_TYPES = new Set([
   'application/javascript',
@@ -21,7 +31,17 @@ export function mediaTypeOf(path: string): string {
   if (dot <= 0) return DEFAULT_MEDIA_TYPE
   const extension = name.slice(dot + 1).toLowerCase()
   // mrmime's table is an ordinary object: without this, `x.constructor` would have a function for its type.
-  const type = Object.hasOwn(mimes, extension) ? mimes[extension] : undefined
+  const type = Object.hasOwn(mimes, extension) ? mimes[extension] : MORE_TYPES.get(extension)
   if (type === undefined) return DEFAULT_MEDIA_TYPE
   return type.startsWith('text/') || TEXT_TYPES.has(type) ? `${type}; charset=utf-8` : type
+}
+
+/** Types outside text/ that compress well, and that sites keep compressed beside the file. */
+const COMPRESSIBLE =
+  /^(?:text\/.*|(?:.*\+(?:json|xml|text))|application\/(?:json|javascript|ecmascript|xml|wasm|rtf|vnd\.ms-fontobject)|font\/(?:ttf|otf|collection)|image\/(?:bmp|vnd\.microsoft\.icon)|model\/.*)$/
+
+/** Whether variants of a file of this type are looked for: what is compressed already has none. */
+export function isNegotiable(mediaType: string): boolean {
+  const end = mediaType.indexOf(';')
+  return COMPRESSIBLE.test(end < 0 ? mediaType : mediaType.slice(0, end))
 }

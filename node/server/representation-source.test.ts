@@ -1,9 +1,10 @@
-import { mkdir, mkdtemp, rm, unlink, utimes, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, rm, symlink, unlink, utimes, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { CachedObject } from '../../cache/cached-object.ts'
 import type { CacheEntry } from '../../cache/policy.ts'
 import { CacheStore } from '../../cache/store.ts'
+import type { Coding } from '../http/content-coding.ts'
 import { asciiOctets } from '../http/grammar.ts'
 import { createRequestHead, parseRequestHead, type RequestHead } from '../http/request-head.ts'
 import { Loader } from './loader.ts'
@@ -154,7 +155,7 @@ describe('files that change', () => {
     const object = await source.load('/a.txt')
     await source.revalidate(entryOf('/a.txt'))
     expect(entryOf('/a.txt').object).toBe(object)
-    expect(loader.counters.loads).toBe(1)
+    expect(loader.counters.loadedOctets).toBe(3)
   })
 })
 
@@ -180,5 +181,93 @@ describe('versions for a connection that moves here', () => {
       kind: 'absent',
       reason: 'forbidden',
     })
+  })
+})
+
+describe('variants beside a file', () => {
+  const selected = (codings: readonly Coding[]) => {
+    const variants = (source.find(head('/a.txt'), now) as CachedObject).variants
+    return variants?.select(codings, store)
+  }
+  const revalidated = () => source.revalidate(entryOf('/a.txt'))
+
+  it('are whole files of their own, each with its tag, under the key of that file', async () => {
+    await write('a.txt.br', 'in br', 2_000)
+    await write('a.txt.gz', 'in gzip')
+    const file = (await source.load('/a.txt')) as CachedObject
+    const br = selected(['br', 'gzip', 'identity'])
+    expect(br).toMatchObject({
+      path: '/a.txt',
+      mediaType: 'text/plain; charset=utf-8',
+      contentEncoding: 'br',
+      cacheFields: 'Vary: Accept-Encoding\r\n',
+      length: 5,
+      lastModified: 2_000,
+    })
+    expect(br?.content.path).toBe('/a.txt.br')
+    expect(br?.content.key).toBe(`/a.txt.br\0${br?.etag}`)
+    expect(textOf(br?.content)).toBe('in br')
+    expect(textOf(selected(['zstd', 'gzip', 'identity'])?.content)).toBe('in gzip')
+    const identity = selected(['zstd', 'identity'])
+    expect(identity).toMatchObject({
+      etag: file.etag,
+      contentEncoding: '',
+      cacheFields: 'Vary: Accept-Encoding\r\n',
+    })
+    expect(identity?.content).toBe(file)
+    expect(new Set([br?.etag, identity?.etag, selected(['gzip'])?.etag]).size).toBe(3)
+    expect(selected(['zstd'])).toBeUndefined()
+    expect(await source.loadVersion('/a.txt.br', br?.etag ?? '')).toMatchObject({ kind: 'equal' })
+  })
+
+  it('come, change and go while the file stays', async () => {
+    const file = (await source.load('/a.txt')) as CachedObject
+    expect(file.variants).toBeUndefined()
+    await write('a.txt.zst', 'first')
+    await revalidated()
+    const first = selected(['zstd'])
+    expect(textOf(first?.content)).toBe('first')
+    await revalidated()
+    expect(selected(['zstd'])).toBe(first)
+    await write('a.txt.zst', 'second')
+    await revalidated()
+    expect(textOf(selected(['zstd'])?.content)).toBe('second')
+    await unlink(join(root, 'a.txt.zst'))
+    await revalidated()
+    expect(file.variants).toBeUndefined()
+    expect(store.peek('/a.txt.zst')).toBeUndefined()
+    expect(source.find(head('/a.txt'), now)).toBe(file)
+  })
+
+  it('follow a file that changes', async () => {
+    await write('a.txt.gz', 'in gzip')
+    await source.load('/a.txt')
+    await write('a.txt', 'two!')
+    await revalidated()
+    expect(textOf(selected(['identity'])?.content)).toBe('two!')
+    expect(textOf(selected(['gzip'])?.content)).toBe('in gzip')
+  })
+
+  it('are whole even when the store has let them go', async () => {
+    await write('a.txt.gz', 'in gzip')
+    await source.load('/a.txt')
+    store.remove('/a.txt.gz')
+    expect(textOf(selected(['gzip'])?.content)).toBe('in gzip')
+    await revalidated()
+    expect(store.peek('/a.txt.gz')?.object).toBe(selected(['gzip'])?.content)
+  })
+
+  it('are neither directories nor links out of the root, and none are looked for where the settings say so', async () => {
+    await mkdir(join(root, 'a.txt.br'))
+    await symlink('/etc/hostname', join(root, 'a.txt.gz'))
+    expect(((await source.load('/a.txt')) as CachedObject).variants).toBeUndefined()
+    await write('a.txt.zst', 'in zstd')
+    const none = new RepresentationSource({
+      store: new CacheStore(100_000),
+      loader,
+      now: () => now,
+      precompressed: [],
+    })
+    expect(((await none.load('/a.txt')) as CachedObject).variants).toBeUndefined()
   })
 })

@@ -6,9 +6,12 @@ import type { CachedObject } from '../../cache/cached-object.ts'
 import type { CacheEntry } from '../../cache/policy.ts'
 import type { CacheStore } from '../../cache/store.ts'
 import { TargetIndex } from '../../cache/target-index.ts'
+import { Variants } from '../../cache/variants.ts'
+import { CODINGS, type ContentCoding, SUFFIXES } from '../http/content-coding.ts'
 import type { RequestHead } from '../http/request-head.ts'
 import { normalisePath, representationPath } from '../http/target.ts'
 import type { Loader, LoadResult } from './loader.ts'
+import { isNegotiable } from './media-type.ts'
 
 /** A cached object is compared with its file no more often than this, and only when it is used. */
 export const REVALIDATE_MS = 1_000
@@ -34,12 +37,15 @@ export interface RepresentationOptions {
   readonly loader: Loader
   /** Monotonic milliseconds, the clock of every `now` here. */
   readonly now: () => number
+  /** Codings whose variants are looked for beside files. Default: all that are known. */
+  readonly precompressed?: readonly ContentCoding[]
 }
 
 export class RepresentationSource {
   readonly store: CacheStore
   readonly #loader: Loader
   readonly #now: () => number
+  readonly #precompressed: readonly ContentCoding[]
   readonly #index = new TargetIndex()
   readonly #recent = new Map<string, Recent>()
   #checks = 0
@@ -48,6 +54,7 @@ export class RepresentationSource {
     this.store = options.store
     this.#loader = options.loader
     this.#now = options.now
+    this.#precompressed = options.precompressed ?? CODINGS
   }
 
   /**
@@ -82,7 +89,9 @@ export class RepresentationSource {
       this.#remember(path, result, now)
       return result
     }
-    return this.#store(result, now)
+    const object = this.#store(result, now)
+    await this.#loadVariants(object)
+    return object
   }
 
   /**
@@ -102,12 +111,41 @@ export class RepresentationSource {
   /** Compares an object with its file now, whenever it was last compared. Resolves when the cache tells the truth. */
   async revalidate(entry: CacheEntry): Promise<void> {
     const object = entry.object
-    if (object === undefined || !(await this.#loader.changed(object)) || entry.object !== object) return
+    if (object === undefined) return
+    if (!(await this.#loader.changed(object))) return this.#loadVariants(object)
+    if (entry.object !== object) return
     const result = await this.#loader.load(object.path)
     if (entry.object !== object) return
-    if (result.kind === 'object') this.#store(result, this.#now())
+    if (result.kind === 'object') await this.#loadVariants(this.#store(result, this.#now()))
     // What is busy or changing right now may be the same again soon; the old version is consistent until then.
     else if (result.kind !== 'busy' && result.kind !== 'unstable') this.store.remove(object.path)
+  }
+
+  /** Looks for what stands beside a file, and keeps what is known of it as long as it is unchanged. */
+  async #loadVariants(object: CachedObject): Promise<void> {
+    if (this.#precompressed.length === 0 || !isNegotiable(object.mediaType)) return
+    const found = await Promise.all(this.#precompressed.map(coding => this.#loadVariant(object, coding)))
+    const coded = found.filter(variant => variant !== undefined)
+    if (coded.length === 0) object.variants = undefined
+    else if (object.variants?.hold(coded.map(({ content }) => content)) !== true) {
+      object.variants = new Variants(object, coded)
+    }
+  }
+
+  async #loadVariant(
+    object: CachedObject,
+    coding: ContentCoding,
+  ): Promise<{ coding: ContentCoding; content: CachedObject } | undefined> {
+    const path = object.path + SUFFIXES[coding]
+    const held = this.store.peek(path)?.object
+    if (held !== undefined && !(await this.#loader.changed(held))) return { coding, content: held }
+    const result = await this.#loader.load(path)
+    if (result.kind === 'object') return { coding, content: this.#store(result, this.#now()) }
+    // As in `revalidate`: what is busy or changing is consistent until it can be read again.
+    if (held !== undefined && (result.kind === 'busy' || result.kind === 'unstable'))
+      return { coding, content: held }
+    if (held !== undefined) this.store.remove(path)
+    return undefined
   }
 
   #current(entry: CacheEntry, now: number): CachedObject {

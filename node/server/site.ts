@@ -5,7 +5,9 @@
 import type { CachedObject } from '../../cache/cached-object.ts'
 import { splitContentKey } from '../../cache/cached-object.ts'
 import type { CacheStore } from '../../cache/store.ts'
+import { Variant } from '../../cache/variants.ts'
 import type { Prepare, ShiftRefusal } from '../../shift/messages.ts'
+import { CodingPreferences } from '../http/content-coding.ts'
 import { createResponsePlan, plan, planError, planWithoutResource, type ResponsePlan } from '../http/plan.ts'
 import type { Resource } from '../http/representation.ts'
 import { beginBody, createRequestBody, discardBody, type RequestBody } from '../http/request-body.ts'
@@ -70,6 +72,11 @@ export interface Resources {
   loadVersion(path: string, etag: string, done: (object: CachedObject | undefined) => void): void
 }
 
+/** A file as it is, or one of several representations of it. */
+type Served = CachedObject | Variant
+
+const UNACCEPTABLE: Resource<Served> = { kind: 'unacceptable' }
+
 interface SiteState {
   readonly body: RequestBody
   /** A file is being read, or a better place asked for; nothing is read from the client meanwhile. */
@@ -93,7 +100,8 @@ export class Site implements Application {
   readonly #host: SiteHost
   readonly #resources: Resources
   readonly #head = createRequestHead()
-  readonly #plan: ResponsePlan<CachedObject> = createResponsePlan<CachedObject>()
+  readonly #plan: ResponsePlan<Served> = createResponsePlan<Served>()
+  readonly #codings = new CodingPreferences()
   /** Versions that shifted connections refer to and that are not current here: kept while they are resolved. */
   readonly #versions = new Map<string, CachedObject>()
   readonly #limits: PaceLimits
@@ -321,9 +329,15 @@ export class Site implements Application {
     resource: Resource<CachedObject>,
     now: number,
   ): void {
-    plan(head, resource, this.#host.nowSecond(), this.#plan)
+    plan(head, this.#selected(head, resource), this.#host.nowSecond(), this.#plan)
     if (resource.kind === 'object') connection.request = `${head.method} ${resource.path}`
     this.#send(connection, state, head, now)
+  }
+
+  /** RFC 9110 §12.1: of the representations of a resource, the one that the client likes best. */
+  #selected(head: RequestHead, resource: Resource<CachedObject>): Resource<Served> {
+    if (resource.kind !== 'object' || resource.variants === undefined) return resource
+    return resource.variants.select(this.#codings.of(head), this.#resources.store) ?? UNACCEPTABLE
   }
 
   /** Queues the planned response and takes its request out of the receive queue. */
@@ -355,7 +369,7 @@ export class Site implements Application {
 }
 
 /** Octets are handed over by reference: heads and pages are never written again. */
-function queueResponse(tcb: Tcb, response: ResponsePlan<CachedObject>, now: number): void {
+function queueResponse(tcb: Tcb, response: ResponsePlan<Served>, now: number): void {
   send(tcb, response.head, now)
   switch (response.bodyKind) {
     case 'none':
@@ -364,15 +378,20 @@ function queueResponse(tcb: Tcb, response: ResponsePlan<CachedObject>, now: numb
       send(tcb, response.octets, now)
       return
     case 'content':
-      sendContent(tcb, response.content as CachedObject, response.bodyOffset, response.bodyLength, now)
+      sendContent(tcb, contentOf(response), response.bodyOffset, response.bodyLength, now)
       return
     case 'parts':
       for (const part of response.parts) {
         send(tcb, part.head, now)
-        sendContent(tcb, response.content as CachedObject, part.offset, part.length, now)
+        sendContent(tcb, contentOf(response), part.offset, part.length, now)
       }
       send(tcb, response.tail, now)
   }
+}
+
+function contentOf(response: ResponsePlan<Served>): CachedObject {
+  const content = response.content as Served
+  return content instanceof Variant ? content.content : content
 }
 
 /** One debt at a time: a client takes what it asked for before its next request is waited for. */

@@ -4,33 +4,54 @@
  */
 
 import type { CachedObject } from '../../../cache/cached-object.ts'
-import { createResponsePlan, plan } from '../../../node/http/plan.ts'
+import { Variant } from '../../../cache/variants.ts'
+import { createResponsePlan, plan, type ResponsePlan } from '../../../node/http/plan.ts'
 import { createRequestHead, parseRequestHead } from '../../../node/http/request-head.ts'
 import type { Exchange } from './client.ts'
 import { EPOCH_SECOND } from './cluster.ts'
 import { objectOf } from './files.ts'
 
-export function exchangeOf(files: ReadonlyMap<string, Uint8Array>, path: string, fields = ''): Exchange {
-  const request = new TextEncoder().encode(`GET ${path} HTTP/1.1\r\nHost: gyre.test\r\n${fields}\r\n`)
+export interface ExchangeOptions {
+  readonly method?: string
+  /** Field lines, each with its line end. */
+  readonly fields?: string
+  /** Octets of the request behind its head. */
+  readonly body?: string
+  /** What is served: the file of the path, in this coding. */
+  readonly coding?: 'br'
+}
+
+export function exchangeOf(
+  files: ReadonlyMap<string, Uint8Array>,
+  path: string,
+  { method = 'GET', fields = '', body = '', coding }: ExchangeOptions = {},
+): Exchange {
+  const text = `${method} ${path} HTTP/1.1\r\nHost: gyre.test\r\n${fields}\r\n`
+  const request = new TextEncoder().encode(text + body)
   const head = createRequestHead()
   if (parseRequestHead(request, 0, request.length, head) !== 'complete')
     throw new Error(`bad request: ${path}`)
   const octets = files.get(path)
-  const response = createResponsePlan<CachedObject>()
-  const resource = octets === undefined ? ({ kind: 'missing' } as const) : objectOf(path, octets)
-  plan(head, resource, EPOCH_SECOND, response)
-  const body = response.bodyKind === 'octets' ? response.octets : bodyOf(response, octets)
-  const whole = new Uint8Array(response.head.length + body.length)
-  whole.set(response.head)
-  whole.set(body, response.head.length)
-  return { request, response: whole }
+  const response = createResponsePlan<CachedObject | Variant>()
+  const file = octets === undefined ? undefined : objectOf(path, octets)
+  const coded = coding === undefined ? undefined : files.get(`${path}.${coding}`)
+  if (file === undefined) plan(head, { kind: 'missing' }, EPOCH_SECOND, response)
+  else if (coding === undefined || coded === undefined) plan(head, file, EPOCH_SECOND, response)
+  else plan(head, new Variant(file, coding, objectOf(`${path}.${coding}`, coded)), EPOCH_SECOND, response)
+  return { request, response: Buffer.concat(octetsOf(response, coded ?? octets)) }
 }
 
-function bodyOf(
-  response: { readonly bodyKind: string; readonly bodyOffset: number; readonly bodyLength: number },
-  octets: Uint8Array | undefined,
-): Uint8Array {
-  if (response.bodyKind === 'none' || octets === undefined) return new Uint8Array(0)
-  if (response.bodyKind !== 'content') throw new Error(`no model of a body of kind ${response.bodyKind}`)
-  return octets.subarray(response.bodyOffset, response.bodyOffset + response.bodyLength)
+function octetsOf(response: ResponsePlan<CachedObject | Variant>, file?: Uint8Array): Uint8Array[] {
+  const { head, bodyKind, bodyOffset, bodyLength, octets, parts, tail } = response
+  const stretch = (offset: number, length: number) => (file as Uint8Array).subarray(offset, offset + length)
+  switch (bodyKind) {
+    case 'none':
+      return [head]
+    case 'octets':
+      return [head, octets]
+    case 'content':
+      return [head, stretch(bodyOffset, bodyLength)]
+    case 'parts':
+      return [head, ...parts.flatMap(part => [part.head, stretch(part.offset, part.length)]), tail]
+  }
 }

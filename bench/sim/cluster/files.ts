@@ -1,6 +1,7 @@
-/** The files of a simulated cluster: the same on every node, read with a delay, held by a real cache. */
+/** The files of a simulated cluster, with brotli's beside them: the same on every node, read with a delay, held by a real cache. */
 import { CachedObject } from '../../../cache/cached-object.ts'
 import { CacheStore } from '../../../cache/store.ts'
+import { Variants } from '../../../cache/variants.ts'
 import type { Resource } from '../../../node/http/representation.ts'
 import type { RequestHead } from '../../../node/http/request-head.ts'
 import { normalisePath, representationPath } from '../../../node/http/target.ts'
@@ -66,6 +67,8 @@ export class SimulatedResources implements Resources {
     if (octets === undefined) return undefined
     const object = objectOf(path, octets)
     this.store.put(object, this.#scheduler.now)
+    const content = path.endsWith('.br') ? undefined : this.#read(`${path}.br`)
+    if (content !== undefined) object.variants = new Variants(object, [{ coding: 'br', content }])
     return object
   }
 }
