@@ -8,7 +8,7 @@ import { run } from './process.ts'
 
 /** The repository, where this runs from `dist/bench` or from `bench`. */
 export const REPOSITORY = process.cwd()
-const GYRE = join(REPOSITORY, 'dist', 'dispatcher', 'main.js')
+export const GYRE = join(REPOSITORY, 'dist', 'dispatcher', 'main.js')
 const START_TIMEOUT_MS = 60_000
 
 export interface ClusterState {

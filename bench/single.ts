@@ -1,13 +1,14 @@
 /**
- * One node against nginx, and Node's own http server, over the same wires in the same run: requests and octets a second by
- * size of file. Server and load generator have a core each; the rounds of the systems alternate, and the medians and the
- * ratios of neighbours are what counts.
+ * One process of ours (`gyre serve`) against nginx, and Node's own http server, over the same wires in the same run:
+ * requests and octets a second by size of file. Server and load generator have a core each; the rounds of the systems
+ * alternate, and the medians and the ratios of neighbours are what counts. A node behind its dispatcher is measured
+ * beside them: what differs is the hand-over of each connection.
  */
 import { randomFillSync } from 'node:crypto'
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { cpus, release, tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { withCluster } from './local-cluster.ts'
+import { GYRE, withCluster } from './local-cluster.ts'
 import { withNginx } from './nginx.ts'
 import { has, inNamespace, run, Server } from './process.ts'
 import { type Figures, wrk } from './wrk.ts'
@@ -16,6 +17,9 @@ const NAME = 'gyre-single'
 const VIP = '10.77.201.1'
 /** Where nginx and Node's http answer, in the node's namespace. */
 const OTHER = '10.77.201.2'
+/** The same for `gyre serve`. */
+const ALONE = '10.77.201.3'
+const ALONE_TUN = 'tun1'
 const NGINX_PORT = 81
 const NGINX_SENDFILE_PORT = 82
 const NODE_HTTP_PORT = 83
@@ -91,9 +95,11 @@ async function makeFiles(root: string): Promise<void> {
 /** The other servers' address is the node's own; packets to it take the same wires, without the steering rule. */
 async function routeOther(gateway: string, client: string, node: string, nodeAddress: string): Promise<void> {
   await run(...inNamespace(node, 'ip', ['address', 'add', `${OTHER}/32`, 'dev', 'lo']))
-  await run(...inNamespace(gateway, 'ip', ['route', 'add', `${OTHER}/32`, 'via', nodeAddress]))
   const via = (await run(...inNamespace(client, 'ip', ['-4', 'route', 'show', `${VIP}/32`]))).split(' ')[2]
-  await run(...inNamespace(client, 'ip', ['route', 'add', `${OTHER}/32`, 'via', via ?? '']))
+  for (const address of [OTHER, ALONE]) {
+    await run(...inNamespace(gateway, 'ip', ['route', 'add', `${address}/32`, 'via', nodeAddress]))
+    await run(...inNamespace(client, 'ip', ['route', 'add', `${address}/32`, 'via', via ?? '']))
+  }
 }
 
 async function withOthers<Result>(
@@ -105,6 +111,22 @@ async function withOthers<Result>(
   const script = join(process.cwd(), 'dist', 'bench', 'node-http.js')
   const args = ['-c', `${SERVER_CORE}`, process.execPath, script, OTHER, `${NODE_HTTP_PORT}`, root]
   const nodeHttp = new Server(...inNamespace(namespace, 'taskset', args))
+  const serve = [
+    'serve',
+    '--vip',
+    ALONE,
+    '--vip6',
+    'none',
+    '--root',
+    root,
+    '--lan',
+    'eth0',
+    '--tun',
+    ALONE_TUN,
+  ]
+  const alone = new Server(
+    ...inNamespace(namespace, 'taskset', ['-c', `${SERVER_CORE}`, process.execPath, GYRE, ...serve]),
+  )
   try {
     if (!withNginxToo) return await work()
     const common = { namespace, address: OTHER, root, core: SERVER_CORE }
@@ -112,13 +134,14 @@ async function withOthers<Result>(
       withNginx({ ...common, port: NGINX_SENDFILE_PORT, sendfile: true }, work),
     )
   } finally {
-    await nodeHttp.stop()
+    await Promise.all([nodeHttp.stop(), alone.stop()])
   }
 }
 
 async function rounds(options: SingleOptions, client: string, withNginxToo: boolean): Promise<Row[]> {
   const systems = [
-    { system: 'gyre', url: `http://${VIP}` },
+    { system: 'gyre', url: `http://${ALONE}` },
+    { system: 'cluster', url: `http://${VIP}` },
     ...(withNginxToo
       ? [
           { system: 'nginx', url: `http://${OTHER}:${NGINX_PORT}` },
@@ -185,7 +208,11 @@ function report(rows: readonly Row[], options: SingleOptions): void {
             .map(row => row.requestsPerSecond),
         )
       const noisy = rows.some(
-        row => row.workload === name && row.system !== 'node http' && row.spread > MAX_SPREAD,
+        row =>
+          row.workload === name &&
+          row.system !== 'node http' &&
+          row.system !== 'cluster' &&
+          row.spread > MAX_SPREAD,
       )
       return {
         workload: name,

@@ -33,6 +33,7 @@ import {
   type NodeOptions,
   type RunningRole,
   SECRET_VARIABLE,
+  type ServeOptions,
 } from './options.ts'
 import { modeOption, registerDown, registerUp, steeringOption } from './up/command.ts'
 import { serve } from './up/role-channel.ts'
@@ -52,7 +53,7 @@ type Flags<T> = Omit<T, 'vip6' | 'address6' | 'secret' | 'admin'> & {
 }
 
 /** The admin client takes its time to load, so commands that do not ask anything go without. */
-const NOT_OPERATOR = new Set(['up', 'down', 'gateway', 'dispatcher', 'node'])
+const NOT_OPERATOR = new Set(['up', 'down', 'serve', 'gateway', 'dispatcher', 'node'])
 
 async function main(): Promise<void> {
   const program = new Command('gyre')
@@ -61,11 +62,29 @@ async function main(): Promise<void> {
   )
   registerUp(program, { program: [process.execPath, ...process.execArgv, PROGRAM], www: WWW })
   registerDown(program)
+  registerServe(program)
   registerGateway(program)
   registerDispatcher(program)
   registerNode(program)
   if (!NOT_OPERATOR.has(process.argv[2] ?? '')) await registerOperator(program)
   await program.parseAsync()
+}
+
+function registerServe(program: Command): void {
+  const command = fileFlags(vipFlags(program.command('serve')))
+  command
+    .description('serve files from this process alone, without a cluster')
+    .option(
+      '--lan <device>',
+      'where packets of clients arrive; without it this machine alone is served',
+      device,
+    )
+    .action(async (flags: Omit<ServeOptions, 'vip6' | 'lan'> & { vip6: string; lan?: string }) => {
+      await run(command, async () => {
+        const { runServe } = await import('./serve.ts')
+        return runServe({ ...flags, lan: flags.lan, vip6: noneIsUndefined(flags.vip6) })
+      })
+    })
 }
 
 function registerGateway(program: Command): void {
@@ -126,13 +145,30 @@ async function registerOperator(program: Command): Promise<void> {
   for (const register of [registerStatus, registerConnections, registerShift]) register(program)
 }
 
-function serviceFlags(command: Command, defaultName: string | undefined): Command {
+function vipFlags(command: Command): Command {
   return command
-    .option('--cluster <name>', 'control links are made within one cluster only', name, DEFAULT_CLUSTER)
-    .option('--name <name>', 'of this process in its role', name, defaultName)
     .option('--vip <address>', 'the virtual IPv4 address', ipv4, DEFAULT_VIP)
     .option('--vip6 <address>', 'the virtual IPv6 address, or none', ipv6OrNone, DEFAULT_VIP6)
     .option('--port <port>', 'the TCP port of the service', integer(1, 65_535), DEFAULT_PORT)
+}
+
+/** What is served, and the device that packets come through. */
+function fileFlags(command: Command): Command {
+  return command
+    .option('--root <folder>', 'the files to serve', WWW)
+    .option(
+      '--cache-octets <octets>',
+      'memory for files',
+      integer(MIN_CACHE_OCTETS, MAX_CACHE_OCTETS),
+      DEFAULT_CACHE_OCTETS,
+    )
+    .option('--tun <device>', 'name of the TUN device, which is created', device, 'tun0')
+}
+
+function serviceFlags(command: Command, defaultName: string | undefined): Command {
+  return vipFlags(command)
+    .option('--cluster <name>', 'control links are made within one cluster only', name, DEFAULT_CLUSTER)
+    .option('--name <name>', 'of this process in its role', name, defaultName)
     .option(
       '--owner-bits <bits>',
       'bits of the TCP timestamp that name the owner, the same in the whole cluster',
@@ -142,21 +178,13 @@ function serviceFlags(command: Command, defaultName: string | undefined): Comman
 }
 
 function ownerFlags(command: Command): Command {
-  return command
+  return fileFlags(command)
     .requiredOption('--id <id>', 'owner id, unique in the cluster', integer(0, (1 << MAX_OWNER_ID_BITS) - 1))
     .requiredOption('--address <address>', 'where the gateway sends packets of this owner', ipv4)
     .option('--address6 <address>', 'the same over IPv6', ipv6)
     .requiredOption('--listen <host:port>', 'where control links of the others arrive', endpoint)
-    .option('--root <folder>', 'the files to serve', WWW)
-    .option(
-      '--cache-octets <octets>',
-      'memory for files',
-      integer(MIN_CACHE_OCTETS, MAX_CACHE_OCTETS),
-      DEFAULT_CACHE_OCTETS,
-    )
     .addOption(modeOption())
     .requiredOption('--lan <device>', 'the network of the owners', device)
-    .option('--tun <device>', 'name of the TUN device, which is created', device, 'tun0')
 }
 
 function common(

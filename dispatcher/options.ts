@@ -68,6 +68,15 @@ export interface NodeOptions extends OwnerOptions {
   readonly dispatcher: Endpoint
 }
 
+/** One process that accepts and serves alone. */
+export interface ServeOptions extends Service {
+  readonly root: string
+  readonly cacheOctets: number
+  /** Where packets for the virtual addresses arrive; undefined: only those of this machine itself are served. */
+  readonly lan: string | undefined
+  readonly tun: string
+}
+
 /**
  * A role that serves. `runX(options)` resolves to it when the role is ready and rejects when it cannot start; a
  * fault after that, which the role cannot mend, ends the process by an uncaught error.

@@ -3,16 +3,13 @@
  * Everything with a state of its own is in the parts that it joins.
  */
 import { randomBytes } from 'node:crypto'
-import { CacheStore } from '../cache/store.ts'
 import type { NodeOptions, RunningRole } from '../dispatcher/options.ts'
 import { bringUpTun } from '../dispatcher/steering/tun-routes.ts'
 import { createIncarnation, type Hello, PROTOCOL_VERSION } from './control/hello.ts'
 import { Mesh } from './control/mesh.ts'
 import { NodeCore } from './server/core.ts'
-import { Loader } from './server/loader.ts'
 import type { Member } from './server/messages.ts'
-import { RepresentationSource } from './server/representation-source.ts'
-import type { Resources } from './server/site.ts'
+import { openResources } from './server/resources.ts'
 import { Driver } from './stack/driver.ts'
 import { Vips } from './stack/vips.ts'
 import { tcpConfig } from './tcp/config.ts'
@@ -26,12 +23,7 @@ const MAX_NODE_FLOWS = 1 << 20
 export async function runNode(options: NodeOptions): Promise<RunningRole> {
   const { id, name, cluster, listen } = options
   const now = () => performance.now()
-  const store = new CacheStore(options.cacheOctets)
-  const loader = await Loader.open({
-    root: options.root,
-    room: (octets, loading) => store.room(octets, loading),
-  })
-  const source = new RepresentationSource({ store, loader, now })
+  const resources = await openResources(options.root, options.cacheOctets, now)
   const device = openTun({ name: options.tun })
   device.onError = error => {
     throw error
@@ -102,7 +94,7 @@ export async function runNode(options: NodeOptions): Promise<RunningRole> {
       device: () => device.counters(),
       links: () => mesh.report(),
     },
-    resourcesOf(source),
+    resources,
   )
   const driver = new Driver(core, device)
   await mesh.listen(listen.port, listen.host)
@@ -115,20 +107,6 @@ export async function runNode(options: NodeOptions): Promise<RunningRole> {
     stop: () => {
       stopped ??= mesh.close().finally(() => driver.close())
       return stopped
-    },
-  }
-}
-
-/** The site asks by callback, so that an answer that is at hand comes at once. */
-function resourcesOf(source: RepresentationSource): Resources {
-  return {
-    store: source.store,
-    find: (head, at) => source.find(head, at),
-    load: (path, done) => void source.load(path).then(done),
-    loadVersion: (path, etag, done) => {
-      void source
-        .loadVersion(path, etag)
-        .then(version => done(version.kind === 'equal' ? version.object : undefined))
     },
   }
 }

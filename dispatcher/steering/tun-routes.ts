@@ -21,8 +21,8 @@ export interface TunRoutesOptions {
   readonly device: string
   readonly vip: string
   readonly vip6: string | undefined
-  /** The device of the LAN, where packets for the VIP arrive. */
-  readonly lanDevice: string
+  /** The device of the LAN, where packets for the VIP arrive; undefined where only this machine itself sends any. */
+  readonly lanDevice: string | undefined
   /**
    * For nodes: a packet to the VIP that is written to the TUN unchanged goes to the dispatcher, which knows what to
    * do with a flow that the node does not know. Undefined (on a dispatcher) it would come back.
@@ -78,11 +78,15 @@ async function setSysctls({ device, vip6, lanDevice }: TunRoutesOptions): Promis
   const wanted: [string, string][] = [
     ['net/ipv4/ip_forward', '1'],
     [`net/ipv4/conf/${device}/rp_filter`, '2'],
-    [`net/ipv4/conf/${lanDevice}/rp_filter`, '2'],
-    // A node that passes a packet on over the same wire must not teach the sender a shorter way.
-    [`net/ipv4/conf/${lanDevice}/send_redirects`, '0'],
-    ['net/ipv4/conf/all/send_redirects', '0'],
   ]
+  if (lanDevice !== undefined) {
+    wanted.push(
+      [`net/ipv4/conf/${lanDevice}/rp_filter`, '2'],
+      // A node that passes a packet on over the same wire must not teach the sender a shorter way.
+      [`net/ipv4/conf/${lanDevice}/send_redirects`, '0'],
+      ['net/ipv4/conf/all/send_redirects', '0'],
+    )
+  }
   if (vip6 !== undefined) {
     wanted.push(['net/ipv6/conf/all/forwarding', '1'], [`net/ipv6/conf/${device}/disable_ipv6`, '0'])
   }

@@ -1,0 +1,65 @@
+/**
+ * The program of a server without a cluster: a TUN, files and a clock for `StandaloneCore`. It accepts, serves and ends
+ * its connections itself.
+ */
+import { randomBytes, randomFillSync } from 'node:crypto'
+import { openResources } from '../node/server/resources.ts'
+import { StandaloneCore } from '../node/server/standalone.ts'
+import { Driver } from '../node/stack/driver.ts'
+import { Vips } from '../node/stack/vips.ts'
+import { tcpConfig } from '../node/tcp/config.ts'
+import { initialSequenceNumber } from '../node/tcp/isn.ts'
+import { openTun } from '../node/tun/tun-device.ts'
+import type { RunningRole, ServeOptions } from './options.ts'
+import { bringUpTun } from './steering/tun-routes.ts'
+
+const OWNER_ID = 0
+const MAX_FLOWS = 1 << 20
+const SECRET_OCTETS = 32
+
+/** Rejects where the files cannot be read or the device cannot be made; the device goes when the process ends. */
+export async function runServe(options: ServeOptions): Promise<RunningRole> {
+  const { root, cacheOctets, tun, vip, vip6, port, lan } = options
+  const now = () => performance.now()
+  const resources = await openResources(root, cacheOctets, now)
+  const device = openTun({ name: tun })
+  device.onError = error => {
+    throw error
+  }
+  const secret = randomBytes(SECRET_OCTETS)
+  const core = new StandaloneCore(
+    {
+      id: OWNER_ID,
+      vips: Vips.parse(vip, vip6, port),
+      tcp: tcpConfig({ ownerId: OWNER_ID }),
+      maxFlows: MAX_FLOWS,
+      idBase: 0,
+    },
+    {
+      transmit: batch => void device.send(batch),
+      random: randomInt32,
+      now,
+      nowSecond: () => Math.floor(Date.now() / 1000),
+      initialSequence: flow => initialSequenceNumber(secret, flow, Date.now()),
+      wake: () => driver.schedule(),
+    },
+    resources,
+  )
+  const driver = new Driver(core, device)
+  await bringUpTun({ device: tun, vip, vip6, lanDevice: lan })
+  return {
+    stop: async () => driver.close(),
+  }
+}
+
+const pool = new Int32Array(1024)
+let left = 0
+
+/** From a pool: one call of the system's generator costs as much as accepting a connection. */
+function randomInt32(): number {
+  if (left === 0) {
+    randomFillSync(pool)
+    left = pool.length
+  }
+  return pool[--left] as number
+}

@@ -1,0 +1,78 @@
+/**
+ * One process that serves alone: an owner that accepts connections itself, with the static site on it, and no one to
+ * hand them to. The program (`dispatcher/serve.ts`) gives it a TUN, files and a clock.
+ */
+import { Owner, type OwnerConfig } from '../stack/owner.ts'
+import type { Flow as TcpFlow } from '../tcp/tcb.ts'
+import type { PacketBatch } from '../tun/packet-batch.ts'
+import { type Resources, Site } from './site.ts'
+
+/** The world around it. */
+export interface StandaloneWorld {
+  transmit(batch: PacketBatch): void
+  /** A uniformly distributed int32. */
+  random(): number
+  now(): number
+  /** Wall clock in whole seconds. */
+  nowSecond(): number
+  initialSequence(flow: TcpFlow, now: number): number
+  /** The deadline may have moved earlier. */
+  wake(): void
+}
+
+/** `dispatcherId` is the owner's own id: what it does not know it accepts or resets. */
+export type StandaloneConfig = Omit<OwnerConfig, 'dispatcherId' | 'mode'>
+
+export class StandaloneCore {
+  readonly owner: Owner
+  readonly site: Site
+
+  constructor(config: StandaloneConfig, world: StandaloneWorld, resources: Resources) {
+    this.site = new Site(
+      {
+        id: config.id,
+        owns: connection => this.owner.owns(connection),
+        touched: connection => {
+          this.owner.touched(connection, world.now())
+          world.wake()
+        },
+        shift: (_connection, _to, kept) => kept(),
+        place: (_path, placed) => placed(undefined),
+        now: () => world.now(),
+        nowSecond: () => world.nowSecond(),
+      },
+      resources,
+    )
+    this.owner = new Owner(
+      { ...config, dispatcherId: config.id, mode: 'shift' },
+      {
+        transmit: batch => world.transmit(batch),
+        send: () => false,
+        sendDroppable: () => false,
+        random: () => world.random(),
+        initialSequence: (flow, now) => world.initialSequence(flow, now),
+        nowSecond: () => world.nowSecond(),
+        owned: () => {},
+        closed: () => {},
+        forwarding: () => {},
+        steer: () => {},
+        told: () => {},
+        reachable: () => false,
+        settled: () => true,
+      },
+      this.site,
+    )
+  }
+
+  receiveBatch(batch: PacketBatch, now: number): void {
+    this.owner.receiveBatch(batch, now)
+  }
+
+  pollAt(): number {
+    return this.owner.pollAt()
+  }
+
+  poll(now: number): void {
+    this.owner.poll(now)
+  }
+}
