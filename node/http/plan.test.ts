@@ -504,3 +504,37 @@ describe('octets that were handed out', () => {
     expect(used).toEqual(fresh)
   })
 })
+
+describe('what a site adds', () => {
+  const context = {
+    lines: 'X-Site: a\r\n',
+    page: (status: number) => (status === 404 ? asciiOctets('<p>gone astray</p>') : undefined),
+  }
+  const planned = (text: string, resource: Resource<File>): Response => {
+    const into = createResponsePlan<File>()
+    plan(parsed(text), resource, NOW, into, context)
+    return seen(into)
+  }
+
+  it('its page for an error, with its own length, and none for HEAD', () => {
+    const response = planned(request('GET /a'), { kind: 'missing' })
+    expect(response).toMatchObject({ status: 404, body: '<p>gone astray</p>' })
+    expect(response.field('Content-Length')).toBe('18')
+    expect(planned(request('HEAD /a'), { kind: 'missing' })).toMatchObject({ head: response.head, body: '' })
+  })
+  it('ours where it has none', () => {
+    expect(planned(request('GET /a'), { kind: 'forbidden' }).body).toContain('403 Forbidden')
+  })
+  it.each([
+    ['GET /a', { kind: 'missing' }],
+    ['GET /a', { kind: 'redirect', path: '/a/' }],
+    ['GET /a', { kind: 'unacceptable' }],
+    ['POST /a', { kind: 'missing' }],
+    ['OPTIONS /a', { kind: 'missing' }],
+  ] as const)('its fields: %s %j', (line, resource) => {
+    expect(planned(request(line), resource as Resource<File>).field('X-Site')).toBe('a')
+  })
+  it.each([['If-Match: "x"'], ['Range: bytes=100-']])('its fields: %s', field => {
+    expect(planned(request('GET /a', field), file()).field('X-Site')).toBe('a')
+  })
+})

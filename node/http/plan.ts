@@ -39,6 +39,16 @@ export interface ResponsePlan<R extends Representation> {
   sendContinue: boolean
 }
 
+/** What a site adds to responses that are no representation of a file. */
+export interface ResponseContext {
+  /** Field lines, each with its line end. */
+  readonly lines: string
+  /** The site's own page for an error: HTML in UTF-8, shared, never written. Undefined: ours. */
+  page(status: number): Uint8Array | undefined
+}
+
+export const PLAIN_CONTEXT: ResponseContext = { lines: '', page: () => undefined }
+
 const NO_OCTETS = new Uint8Array(0)
 const NO_PARTS: readonly BodyPart[] = []
 
@@ -74,6 +84,7 @@ export function plan<R extends Representation>(
   resource: Resource<R>,
   nowSecond: number,
   into: ResponsePlan<R>,
+  context: ResponseContext = PLAIN_CONTEXT,
 ): void {
   if (
     resource.kind === 'object' &&
@@ -85,7 +96,7 @@ export function plan<R extends Representation>(
     planFull(head, resource, nowSecond, into)
     return
   }
-  if (planWithoutResource(head, nowSecond, into)) return
+  if (planWithoutResource(head, nowSecond, into, context)) return
   begin(into, head)
   if (head.expect === '100-continue' && hasBody(head)) {
     // Only a plain success invites the body; any other final status is sent at once, and then the client's next
@@ -93,12 +104,12 @@ export function plan<R extends Representation>(
     into.sendContinue = resource.kind === 'object' && (head.present & (CONDITIONAL | RANGE)) === 0
     if (!into.sendContinue) into.close = true
   }
-  if (resource.kind === 'object') planObject(head, resource, nowSecond, into)
-  else if (resource.kind === 'redirect') planRedirect(head, resource.path, nowSecond, into)
-  else if (resource.kind === 'refused') planStatus(head, resource.status, nowSecond, into)
+  if (resource.kind === 'object') planObject(head, resource, nowSecond, into, context)
+  else if (resource.kind === 'redirect') planRedirect(head, resource.path, nowSecond, into, context)
+  else if (resource.kind === 'refused') planStatus(head, resource.status, nowSecond, into, context)
   else if (resource.kind === 'unacceptable') {
-    planStatus(head, 406, nowSecond, into, 'Vary: Accept-Encoding\r\n')
-  } else planStatus(head, STATUS_OF[resource.kind], nowSecond, into)
+    planStatus(head, 406, nowSecond, into, context, 'Vary: Accept-Encoding\r\n')
+  } else planStatus(head, STATUS_OF[resource.kind], nowSecond, into, context)
 }
 
 const STATUS_OF = { missing: 404, forbidden: 403, 'too-large': 503, unstable: 503, busy: 503, failed: 500 }
@@ -114,6 +125,7 @@ export function planWithoutResource<R extends Representation>(
   head: RequestHead,
   nowSecond: number,
   into: ResponsePlan<R>,
+  context: ResponseContext = PLAIN_CONTEXT,
 ): boolean {
   const method = head.method
   let status = 0
@@ -126,8 +138,8 @@ export function planWithoutResource<R extends Representation>(
   if (hasBody(head) && (head.expect !== '' || status === 413)) into.close = true
   // After CONNECT the client may already speak to the tunnel that it hoped for (RFC 9110 §9.3.6).
   if (method === 'CONNECT') into.close = true
-  if (status !== 0) planStatus(head, status, nowSecond, into)
-  else finish(into, head, 200, `Content-Length: 0\r\n${ALLOW}`, nowSecond)
+  if (status !== 0) planStatus(head, status, nowSecond, into, context)
+  else finish(into, head, 200, `Content-Length: 0\r\n${ALLOW}${context.lines}`, nowSecond)
   return true
 }
 
@@ -138,10 +150,10 @@ export function planError<R extends Representation>(
   into: ResponsePlan<R>,
 ): void {
   begin(into, undefined)
-  planStatus(undefined, status, nowSecond, into)
+  planStatus(undefined, status, nowSecond, into, PLAIN_CONTEXT)
 }
 
-/** The error statuses whose pages a site may replace, and their octets: the same on every node. */
+/** The page of an error that no site has replaced: the same on every node. */
 function pageOf(status: number): Uint8Array {
   let page = pages.get(status)
   if (page === undefined) {
@@ -191,15 +203,16 @@ function planStatus<R extends Representation>(
   status: number,
   nowSecond: number,
   into: ResponsePlan<R>,
+  context: ResponseContext,
   moreFields = '',
 ): void {
-  const page = pageOf(status)
+  const page = context.page(status) ?? pageOf(status)
   if (head === undefined || head.method !== 'HEAD') {
     into.bodyKind = 'octets'
     into.octets = page
     into.bodyLength = page.length
   }
-  let fields = `Content-Type: text/html; charset=utf-8\r\nContent-Length: ${page.length}\r\n${moreFields}`
+  let fields = `Content-Type: text/html; charset=utf-8\r\nContent-Length: ${page.length}\r\n${moreFields}${context.lines}`
   if (status === 405) fields += ALLOW
   // RFC 9110 §10.2.3; a load that was refused for want of room may succeed soon.
   if (status === 503) fields += 'Retry-After: 1\r\n'
@@ -211,9 +224,10 @@ function planRedirect<R extends Representation>(
   path: string,
   nowSecond: number,
   into: ResponsePlan<R>,
+  context: ResponseContext,
 ): void {
   // The path is normalised: it begins with exactly one slash, so that it can never name another host.
-  planStatus(head, 301, nowSecond, into, `Location: ${encodePath(path)}${queryText(head)}\r\n`)
+  planStatus(head, 301, nowSecond, into, context, `Location: ${encodePath(path)}${queryText(head)}\r\n`)
 }
 
 function planFull<R extends Representation>(
@@ -281,11 +295,12 @@ function planObject<R extends Representation>(
   content: R,
   nowSecond: number,
   into: ResponsePlan<R>,
+  context: ResponseContext,
 ): void {
   const condition =
     (head.present & CONDITIONAL) === 0 ? 'proceed' : evaluateConditions(head, content, nowSecond)
   if (condition === 'failed') {
-    planStatus(head, 412, nowSecond, into)
+    planStatus(head, 412, nowSecond, into, context)
     return
   }
   if (condition === 'not-modified') {
@@ -297,7 +312,7 @@ function planObject<R extends Representation>(
   if ((head.present & RANGE) !== 0 && head.method === 'GET' && rangeApplies(head, content, nowSecond)) {
     const ranges = parseRanges(field(head, RANGE) as string, content.length)
     if (ranges === 'unsatisfiable') {
-      planStatus(head, 416, nowSecond, into, `Content-Range: bytes */${content.length}\r\n`)
+      planStatus(head, 416, nowSecond, into, context, `Content-Range: bytes */${content.length}\r\n`)
       return
     }
     if (ranges !== 'ignore') {

@@ -8,11 +8,12 @@
  */
 import { webcrypto } from 'node:crypto'
 import { type BigIntStats, constants } from 'node:fs'
-import { type FileHandle, open, readlink, realpath, stat } from 'node:fs/promises'
+import { type FileHandle, open, readdir, readlink, realpath, stat } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { CachedObject } from '../../cache/cached-object.ts'
 import type { Resource } from '../http/representation.ts'
 import { INDEX_NAME, isHidden, representationPath } from '../http/target.ts'
+import { listingPage } from './listing.ts'
 import { mediaTypeOf } from './media-type.ts'
 
 /** Reads at once: libuv has four threads for files and hashes together unless told otherwise. */
@@ -39,6 +40,10 @@ export interface LoaderOptions {
   readonly root: string
   /** Whether so many octets may be loaded now, while `loading` others are on their way: the store's answer. */
   readonly room: (octets: number, loading: number) => 'room' | 'too-large' | 'overcommitted'
+  /** Field lines of a representation by its path. Default: none. */
+  readonly linesOf?: (path: string) => string
+  /** Whether a directory without an index is represented by a page of what it holds. Default: no. */
+  readonly listing?: boolean
   /** Milliseconds since the epoch. */
   readonly wallMs?: () => number
 }
@@ -73,6 +78,8 @@ export class Loader {
   readonly root: string
   readonly counters: LoaderCounters = { loads: 0, shared: 0, loadedOctets: 0, retries: 0, busy: 0, failed: 0 }
   readonly #room: LoaderOptions['room']
+  readonly #linesOf: (path: string) => string
+  readonly #listing: boolean
   readonly #wallMs: () => number
   readonly #loads = new Map<string, Promise<LoadResult>>()
   readonly #waiting: (() => void)[] = []
@@ -85,6 +92,8 @@ export class Loader {
     this.root = root
     this.#trueRoot = trueRoot
     this.#room = options.room
+    this.#linesOf = options.linesOf ?? (() => '')
+    this.#listing = options.listing ?? false
     this.#wallMs = options.wallMs ?? Date.now
   }
 
@@ -158,8 +167,10 @@ export class Loader {
     if (opened.kind === 'directory') {
       if (!path.endsWith('/')) return { kind: 'redirect', path: `${path}/` }
       opened = await this.#open(path + INDEX_NAME)
-      // A directory without an index, or whose index is a directory, is there but shows nothing.
-      if (opened.kind === 'missing' || opened.kind === 'directory') return FORBIDDEN
+      // A directory without an index, or whose index is a directory, is there but shows nothing of its own.
+      if (opened.kind === 'missing' || opened.kind === 'directory') {
+        return this.#listing ? await this.#list(path) : FORBIDDEN
+      }
     }
     if (opened.kind !== 'file') return opened as LoadResult
     try {
@@ -204,6 +215,35 @@ export class Loader {
     return !inside.some(isHidden)
   }
 
+  /** The page of a directory, under its path with the slash; its stamp is the directory's. */
+  async #list(path: string): Promise<LoadResult | 'changing'> {
+    const handle = await open(this.root + path, constants.O_RDONLY | constants.O_DIRECTORY)
+    try {
+      const place = `/proc/self/fd/${handle.fd}`
+      if (!(await this.#contains(await readlink(place)))) return FORBIDDEN
+      const before = await handle.stat({ bigint: true })
+      const entries = await readdir(place, { withFileTypes: true })
+      if (stampOf(await handle.stat({ bigint: true })) !== stampOf(before)) return 'changing'
+      // Links are left out: where they lead may not be served.
+      const names = entries
+        .filter(entry => entry.isFile() || entry.isDirectory())
+        .map(entry => ({ name: entry.name, directory: entry.isDirectory() }))
+      const octets = new TextEncoder().encode(listingPage(path, names))
+      return new CachedObject({
+        path,
+        etag: await tagOf(octets),
+        lastModified: Math.floor(Math.min(Number(before.mtimeNs / 1_000_000n), this.#wallMs()) / 1_000),
+        lastModifiedStrong: false,
+        mediaType: 'text/html; charset=utf-8',
+        cacheFields: this.#linesOf(path),
+        octets,
+        stamp: stampOf(before),
+      })
+    } finally {
+      await handle.close()
+    }
+  }
+
   async #read(path: string, { handle, facts: before }: OpenFile): Promise<LoadResult | 'changing'> {
     const startedMs = this.#wallMs()
     const changedMs = Number(before.ctimeNs / 1_000_000n)
@@ -226,6 +266,7 @@ export class Loader {
         // §8.8.2.2: a change later in the same second would have gone unnoticed.
         lastModifiedStrong: Math.floor(startedMs / 1_000) > lastModified,
         mediaType: mediaTypeOf(path),
+        cacheFields: this.#linesOf(path),
         octets,
         stamp: stampOf(after),
       })

@@ -6,9 +6,16 @@ import type { CacheEntry } from '../../cache/policy.ts'
 import { CacheStore } from '../../cache/store.ts'
 import type { Coding } from '../http/content-coding.ts'
 import { asciiOctets } from '../http/grammar.ts'
+import { DEFAULT_HTTP_SETTINGS } from '../http/http-settings.ts'
 import { createRequestHead, parseRequestHead, type RequestHead } from '../http/request-head.ts'
 import { Loader } from './loader.ts'
-import { MAX_RECENT, RECENT_MS, REVALIDATE_MS, RepresentationSource } from './representation-source.ts'
+import {
+  MAX_PAGE_OCTETS,
+  MAX_RECENT,
+  RECENT_MS,
+  REVALIDATE_MS,
+  RepresentationSource,
+} from './representation-source.ts'
 
 let root: string
 let store: CacheStore
@@ -266,8 +273,101 @@ describe('variants beside a file', () => {
       store: new CacheStore(100_000),
       loader,
       now: () => now,
-      precompressed: [],
+      settings: { ...DEFAULT_HTTP_SETTINGS, precompressed: [] },
     })
     expect(((await none.load('/a.txt')) as CachedObject).variants).toBeUndefined()
+  })
+})
+
+describe('pages for errors', () => {
+  const page = (status: number) => {
+    const octets = source.context.page(status)
+    return octets === undefined ? undefined : Buffer.from(octets).toString()
+  }
+
+  it('are the files of the root that have the name of their status', async () => {
+    await write('404.html', 'not here')
+    await write('200.html', 'fine')
+    await source.warm()
+    expect(page(404)).toBe('not here')
+    expect(page(403)).toBeUndefined()
+    expect(page(200)).toBeUndefined()
+    expect(page(301)).toBeUndefined()
+  })
+
+  it('come and change while the site is served', async () => {
+    await source.warm()
+    expect(page(404)).toBeUndefined()
+    await write('404.html', 'first')
+    now += RECENT_MS
+    await until(() => page(404) === 'first')
+    await write('404.html', 'second')
+    now += REVALIDATE_MS
+    await until(() => page(404) === 'second')
+    await unlink(join(root, '404.html'))
+    now += REVALIDATE_MS
+    await until(() => page(404) === undefined)
+  })
+
+  it('are small, and none where the settings say so', async () => {
+    await write('404.html', 'x'.repeat(MAX_PAGE_OCTETS + 1))
+    await write('403.html', 'x'.repeat(MAX_PAGE_OCTETS))
+    await source.warm()
+    expect(page(404)).toBeUndefined()
+    expect(page(403)).toHaveLength(MAX_PAGE_OCTETS)
+    const settings = { ...DEFAULT_HTTP_SETTINGS, errorPages: false }
+    const without = new RepresentationSource({ store, loader, now: () => now, settings })
+    await without.warm()
+    expect(without.context.page(403)).toBeUndefined()
+  })
+})
+
+describe('a directory without an index', () => {
+  beforeEach(async () => {
+    await mkdir(join(root, 'files/sub'), { recursive: true })
+    await write('files/b', 'b')
+    await write('files/.hidden', 'h')
+    await symlink('/etc/hostname', join(root, 'files/link'))
+  })
+
+  const open = async () => {
+    const options = { root, room: (octets: number, loading: number) => store.room(octets, loading) }
+    loader = await Loader.open({ ...options, listing: true, linesOf: path => `X-Path: ${path}\r\n` })
+    source = new RepresentationSource({ store, loader, now: () => now })
+  }
+
+  it('shows nothing unless the settings say so', async () => {
+    expect(await source.load('/files/')).toEqual({ kind: 'forbidden' })
+  })
+
+  it('is represented by a page of what it holds, which moves like any file', async () => {
+    await open()
+    const listed = (await source.load('/files/')) as CachedObject
+    expect(listed).toMatchObject({
+      path: '/files/',
+      mediaType: 'text/html; charset=utf-8',
+      cacheFields: 'X-Path: /files/\r\n',
+    })
+    expect([...textOf(listed).matchAll(/href="([^"]*)"/g)].map(match => match[1])).toEqual([
+      '../',
+      './b',
+      './sub/',
+    ])
+    expect(source.find(head('/files/'), now)).toBe(listed)
+    expect(await source.load('/files')).toEqual({ kind: 'redirect', path: '/files/' })
+    expect(await source.loadVersion('/files/', listed.etag)).toEqual({ kind: 'equal', object: listed })
+    expect(await source.load('/files/sub/')).toMatchObject({ kind: 'object' })
+  })
+
+  it('is listed anew when it changes, and gives way to an index', async () => {
+    await open()
+    await source.load('/files/')
+    await write('files/c', 'c')
+    await source.revalidate(entryOf('/files/'))
+    expect(textOf(source.find(head('/files/'), now))).toContain('href="./c"')
+    await write('files/index.html', 'index')
+    await source.revalidate(entryOf('/files/'))
+    expect(textOf(source.find(head('/files/'), now))).toBe('index')
+    expect(store.peek('/files/')).toBeUndefined()
   })
 })

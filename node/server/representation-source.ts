@@ -7,7 +7,9 @@ import type { CacheEntry } from '../../cache/policy.ts'
 import type { CacheStore } from '../../cache/store.ts'
 import { TargetIndex } from '../../cache/target-index.ts'
 import { Variants } from '../../cache/variants.ts'
-import { CODINGS, type ContentCoding, SUFFIXES } from '../http/content-coding.ts'
+import { type ContentCoding, SUFFIXES } from '../http/content-coding.ts'
+import { DEFAULT_HTTP_SETTINGS, type HttpSettings, responseLines } from '../http/http-settings.ts'
+import type { ResponseContext } from '../http/plan.ts'
 import type { RequestHead } from '../http/request-head.ts'
 import { normalisePath, representationPath } from '../http/target.ts'
 import type { Loader, LoadResult } from './loader.ts'
@@ -37,15 +39,21 @@ export interface RepresentationOptions {
   readonly loader: Loader
   /** Monotonic milliseconds, the clock of every `now` here. */
   readonly now: () => number
-  /** Codings whose variants are looked for beside files. Default: all that are known. */
-  readonly precompressed?: readonly ContentCoding[]
+  /** Default: DEFAULT_HTTP_SETTINGS. Field lines of files are the loader's. */
+  readonly settings?: HttpSettings
 }
+
+/** Statuses whose page a site may have in its root, `/404.html` for 404. */
+const PAGE_STATUSES = [400, 403, 404, 405, 406, 412, 413, 416, 417, 429, 500, 501, 503]
+/** A page is sent by value, in the connection's own state: a larger file is none. */
+export const MAX_PAGE_OCTETS = 65_536
 
 export class RepresentationSource {
   readonly store: CacheStore
   readonly #loader: Loader
   readonly #now: () => number
-  readonly #precompressed: readonly ContentCoding[]
+  readonly #settings: HttpSettings
+  readonly context: ResponseContext
   readonly #index = new TargetIndex()
   readonly #recent = new Map<string, Recent>()
   #checks = 0
@@ -54,7 +62,11 @@ export class RepresentationSource {
     this.store = options.store
     this.#loader = options.loader
     this.#now = options.now
-    this.#precompressed = options.precompressed ?? CODINGS
+    this.#settings = options.settings ?? DEFAULT_HTTP_SETTINGS
+    this.context = {
+      lines: responseLines(this.#settings),
+      page: status => this.#page(status, this.#now()),
+    }
   }
 
   /**
@@ -70,7 +82,7 @@ export class RepresentationSource {
     }
     const path = normalisePath(octets, pathStart, pathEnd)
     if (typeof path === 'number') return { kind: 'refused', status: path }
-    const entry = this.store.peek(representationPath(path))
+    const entry = this.store.peek(representationPath(path)) ?? this.store.peek(path)
     if (entry === undefined) {
       const recent = this.#recentResult(path, now)
       if (recent === undefined) this.store.counters.misses++
@@ -79,6 +91,12 @@ export class RepresentationSource {
     this.store.use(entry)
     this.#index.add(octets, pathStart, pathEnd, pathHash, entry)
     return this.#current(entry, now)
+  }
+
+  /** Brings the site's pages for errors into the cache, so that the first error has its page. Never rejects. */
+  async warm(): Promise<void> {
+    if (!this.#settings.errorPages) return
+    await Promise.all(PAGE_STATUSES.map(status => this.load(pagePath(status))))
   }
 
   /** Loads what a normalised path names, into the cache where it is an object. Never rejects. */
@@ -116,15 +134,37 @@ export class RepresentationSource {
     if (entry.object !== object) return
     const result = await this.#loader.load(object.path)
     if (entry.object !== object) return
+    if (result.kind === 'object' && result.path !== object.path) this.store.remove(object.path)
     if (result.kind === 'object') await this.#loadVariants(this.#store(result, this.#now()))
     // What is busy or changing right now may be the same again soon; the old version is consistent until then.
     else if (result.kind !== 'busy' && result.kind !== 'unstable') this.store.remove(object.path)
   }
 
+  /** The site's page for an error, as far as it is in memory; what is not is looked for, for the next time. */
+  #page(status: number, now: number): Uint8Array | undefined {
+    if (!this.#settings.errorPages || !PAGE_STATUSES.includes(status)) return undefined
+    const path = pagePath(status)
+    const entry = this.store.peek(path)
+    if (entry !== undefined) {
+      this.store.use(entry)
+      const { octets } = this.#current(entry, now)
+      return octets.length <= MAX_PAGE_OCTETS ? octets : undefined
+    }
+    if (this.#recentResult(path, now) === undefined && this.#checks < MAX_PARALLEL_CHECKS) {
+      this.#checks++
+      setImmediate(() => void this.load(path).finally(() => this.#checks--))
+    }
+    return undefined
+  }
+
   /** Looks for what stands beside a file, and keeps what is known of it as long as it is unchanged. */
   async #loadVariants(object: CachedObject): Promise<void> {
-    if (this.#precompressed.length === 0 || !isNegotiable(object.mediaType)) return
-    const found = await Promise.all(this.#precompressed.map(coding => this.#loadVariant(object, coding)))
+    if (this.#settings.precompressed.length === 0 || !isNegotiable(object.mediaType)) return
+    // The page of a directory is no file that something could stand beside.
+    if (object.path.endsWith('/')) return
+    const found = await Promise.all(
+      this.#settings.precompressed.map(coding => this.#loadVariant(object, coding)),
+    )
     const coded = found.filter(variant => variant !== undefined)
     if (coded.length === 0) object.variants = undefined
     else if (object.variants?.hold(coded.map(({ content }) => content)) !== true) {
@@ -198,4 +238,8 @@ export class RepresentationSource {
     const oldest = this.#recent.keys().next()
     if (oldest.done !== true) this.#recent.delete(oldest.value)
   }
+}
+
+function pagePath(status: number): string {
+  return `/${status}.html`
 }

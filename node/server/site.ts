@@ -8,7 +8,14 @@ import type { CacheStore } from '../../cache/store.ts'
 import { Variant } from '../../cache/variants.ts'
 import type { Prepare, ShiftRefusal } from '../../shift/messages.ts'
 import { CodingPreferences } from '../http/content-coding.ts'
-import { createResponsePlan, plan, planError, planWithoutResource, type ResponsePlan } from '../http/plan.ts'
+import {
+  createResponsePlan,
+  plan,
+  planError,
+  planWithoutResource,
+  type ResponseContext,
+  type ResponsePlan,
+} from '../http/plan.ts'
 import type { Resource } from '../http/representation.ts'
 import { beginBody, createRequestBody, discardBody, type RequestBody } from '../http/request-body.ts'
 import {
@@ -44,6 +51,8 @@ import {
  * can make us queue, and the parts of one super-segment.
  */
 const MAX_QUEUED_CHUNKS = 128
+/** The same of octets that are kept for the client itself: far below what a send queue takes at all. */
+const MAX_QUEUED_OCTETS = 262_144
 /** Superseded versions kept for connections on their way here; each is held by its send queue afterwards. */
 const MAX_KEPT_VERSIONS = 64
 
@@ -66,6 +75,8 @@ export interface Resources {
   readonly store: CacheStore
   /** What the target of a head names, if that is known now. */
   find(head: RequestHead, now: number): Resource<CachedObject> | undefined
+  /** What the site of a head adds to responses without a file. */
+  context(head: RequestHead): ResponseContext
   /** The current version of what a normalised path names. */
   load(path: string, done: (resource: Resource<CachedObject>) => void): void
   /** That very version, or undefined where it cannot be had. */
@@ -250,6 +261,7 @@ export class Site implements Application {
     while (!state.waiting && !state.closing) {
       // The next acknowledgement comes back here.
       if (queuedChunks(connection.tcb) >= MAX_QUEUED_CHUNKS) return
+      if (connection.tcb.sendQueue.ownedOctets >= MAX_QUEUED_OCTETS) return
       if (!this.#readOne(connection, state, now)) break
     }
     // Half-closed by the client: what it asked for is answered, then we are done as well.
@@ -286,7 +298,7 @@ export class Site implements Application {
     const found = state.found ?? this.#resources.find(head, now)
     state.found = undefined
     if (found !== undefined) return this.#respond(connection, state, head, found, now)
-    if (planWithoutResource(head, this.#host.nowSecond(), this.#plan)) {
+    if (planWithoutResource(head, this.#host.nowSecond(), this.#plan, this.#resources.context(head))) {
       return this.#send(connection, state, head, now)
     }
     // Known not to be refused: `find` has an answer to every path that is none.
@@ -329,7 +341,13 @@ export class Site implements Application {
     resource: Resource<CachedObject>,
     now: number,
   ): void {
-    plan(head, this.#selected(head, resource), this.#host.nowSecond(), this.#plan)
+    plan(
+      head,
+      this.#selected(head, resource),
+      this.#host.nowSecond(),
+      this.#plan,
+      this.#resources.context(head),
+    )
     if (resource.kind === 'object') connection.request = `${head.method} ${resource.path}`
     this.#send(connection, state, head, now)
   }

@@ -2,6 +2,7 @@
 import { CachedObject } from '../../../cache/cached-object.ts'
 import { CacheStore } from '../../../cache/store.ts'
 import { Variants } from '../../../cache/variants.ts'
+import { PLAIN_CONTEXT, type ResponseContext } from '../../../node/http/plan.ts'
 import type { Resource } from '../../../node/http/representation.ts'
 import type { RequestHead } from '../../../node/http/request-head.ts'
 import { normalisePath, representationPath } from '../../../node/http/target.ts'
@@ -47,6 +48,10 @@ export class SimulatedResources implements Resources {
     const path = normalisePath(head.octets, head.pathStart, head.pathEnd)
     if (typeof path === 'number') return { kind: 'refused', status: path }
     return this.store.peek(representationPath(path))?.object
+  }
+
+  context(): ResponseContext {
+    return PLAIN_CONTEXT
   }
 
   load(path: string, done: (resource: Resource<CachedObject>) => void): void {
