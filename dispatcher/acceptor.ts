@@ -6,11 +6,12 @@
 import { createResponsePlan, planError } from '../node/http/plan.ts'
 import { createRequestHead, MAX_HEAD_OCTETS, parseRequestHead } from '../node/http/request-head.ts'
 import { normalisePath, representationPath } from '../node/http/target.ts'
+import { ClientTable } from '../node/server/client-table.ts'
+import { DEFAULT_LIMITS, type ServerLimits } from '../node/server/limits.ts'
 import {
   type Awaited,
   awaitedAtEnd,
   createPace,
-  DEFAULT_PACE,
   keepPace,
   type Pace,
   type PaceLimits,
@@ -38,6 +39,10 @@ interface Accepted {
   readonly pace: Pace
   /** Octets that came behind the answer. */
   lingerOctets: number
+  /** Whether it stands in the table of clients. */
+  counted: boolean
+  /** Its client has too many connections already. */
+  readonly excess: boolean
 }
 
 export interface AcceptorHost {
@@ -57,13 +62,15 @@ export class Acceptor implements Application {
   readonly #plan = createResponsePlan<never>()
 
   readonly #limits: PaceLimits
+  readonly #clients: ClientTable
 
-  constructor(host: AcceptorHost, limits: PaceLimits = DEFAULT_PACE) {
+  constructor(host: AcceptorHost, limits: ServerLimits = DEFAULT_LIMITS) {
     this.#host = host
-    this.#limits = limits
+    this.#limits = limits.pace
+    this.#clients = new ClientTable(limits.clients)
   }
 
-  accepted(connection: Connection): void {
+  accepted(connection: Connection, now: number): void {
     const state: Accepted = {
       refusedBy: [],
       shifting: false,
@@ -71,6 +78,8 @@ export class Acceptor implements Application {
       scanFrom: 0,
       pace: createPace(),
       lingerOctets: 0,
+      counted: true,
+      excess: !this.#clients.opened(connection, now),
     }
     connection.state = state
   }
@@ -95,6 +104,9 @@ export class Acceptor implements Application {
 
   #advanced(connection: Connection, state: Accepted, events: number, now: number): void {
     if (state.answered) return this.#linger(connection.tcb, state, now)
+    // Told at once: where a head were waited for, the limit would be none.
+    if (state.excess && connection.tcb.state !== 'SYN-RECEIVED')
+      return this.#answer(connection, state, 429, now)
     if ((events & READABLE) !== 0 && this.#read(connection, state, now)) return
     // A client that has said all it will say, and no request in it.
     if ((events & PEER_FIN) !== 0) {
@@ -114,9 +126,16 @@ export class Acceptor implements Application {
     const { tcb } = connection
     const awaited = awaitedOf(tcb, state)
     connection.applicationDeadline = keepPace(state.pace, awaited, tcb.sendQueue.released, this.#limits, now)
+    // TIME-WAIT is ours alone, and takes nothing that a client should be made to spare.
+    if (tcb.state === 'TIME-WAIT') this.released(connection)
   }
 
-  released(): void {}
+  /** Ended, or placed: from then on it is counted where it is owned. */
+  released(connection: Connection): void {
+    const state = connection.state as Accepted
+    if (state.counted) this.#clients.closed(connection)
+    state.counted = false
+  }
 
   exportState(): unknown {
     return null

@@ -3,6 +3,7 @@
  * nodes. The program (`dispatcher/dispatcher.ts`) gives it a TUN, links, steering and a clock; the simulator others.
  */
 import type { Flow } from '../clone/flow.ts'
+import type { ServerLimits } from '../node/server/limits.ts'
 import {
   CLUSTER_PROTOCOL,
   type ClusterMessage,
@@ -63,17 +64,20 @@ export class DispatcherCore {
   /** Connections that ended because their node did. */
   lostConnections = 0
 
-  constructor(config: OwnerConfig, world: DispatcherWorld) {
+  constructor(config: OwnerConfig, world: DispatcherWorld, limits?: ServerLimits) {
     this.#world = world
     this.#startedAt = world.now()
     this.#sweepAt = this.#startedAt + SWEEP_MS
-    const acceptor = new Acceptor({
-      place: (path, not) => this.place(path, not),
-      shift: (connection, to, now, done) => this.owner.shift(connection, to, now, done),
-      touched: connection => this.owner.touched(connection, world.now()),
-      owns: connection => this.owner.owns(connection),
-      nowSecond: () => world.nowSecond(),
-    })
+    const acceptor = new Acceptor(
+      {
+        place: (path, not) => this.place(path, not),
+        shift: (connection, to, now, done) => this.owner.shift(connection, to, now, done),
+        touched: connection => this.owner.touched(connection, world.now()),
+        owns: connection => this.owner.owns(connection),
+        nowSecond: () => world.nowSecond(),
+      },
+      limits,
+    )
     this.owner = new Owner(
       config,
       {

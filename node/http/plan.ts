@@ -143,6 +143,19 @@ export function planWithoutResource<R extends Representation>(
   return true
 }
 
+/** Plans the refusal of a request for what its client has asked before: 429 (RFC 6585 §4). */
+export function planRefusal<R extends Representation>(
+  head: RequestHead,
+  nowSecond: number,
+  into: ResponsePlan<R>,
+  context: ResponseContext,
+  close: boolean,
+): void {
+  begin(into, head)
+  if (close || (hasBody(head) && head.expect !== '')) into.close = true
+  planStatus(head, 429, nowSecond, into, context)
+}
+
 /** Plans the answer to octets that are no request, or to one that is too late: an error page, then the end. */
 export function planError<R extends Representation>(
   status: number,
@@ -214,8 +227,8 @@ function planStatus<R extends Representation>(
   }
   let fields = `Content-Type: text/html; charset=utf-8\r\nContent-Length: ${page.length}\r\n${moreFields}${context.lines}`
   if (status === 405) fields += ALLOW
-  // RFC 9110 §10.2.3; a load that was refused for want of room may succeed soon.
-  if (status === 503) fields += 'Retry-After: 1\r\n'
+  // RFC 9110 §10.2.3 and RFC 6585 §4; a load that was refused for want of room may succeed soon.
+  if (status === 503 || status === 429) fields += 'Retry-After: 1\r\n'
   finish(into, head, status, fields, nowSecond)
 }
 

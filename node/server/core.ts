@@ -6,6 +6,7 @@ import type { Connection } from '../stack/connection.ts'
 import { encodeOwnerMessage } from '../stack/messages.ts'
 import { OWNER_PROTOCOL, Owner, type OwnerConfig } from '../stack/owner.ts'
 import type { PacketBatch } from '../tun/packet-batch.ts'
+import type { ServerLimits } from './limits.ts'
 import {
   CLUSTER_PROTOCOL,
   type ClusterMessage,
@@ -49,7 +50,7 @@ export class NodeCore {
   readonly #placing = new Map<number, (owner: number | undefined) => void>()
   #token = 0
 
-  constructor(config: OwnerConfig, world: NodeWorld, resources: Resources) {
+  constructor(config: OwnerConfig, world: NodeWorld, resources: Resources, limits?: ServerLimits) {
     this.#world = world
     this.#dispatcherId = config.dispatcherId
     this.site = new Site(
@@ -63,6 +64,7 @@ export class NodeCore {
         nowSecond: () => world.nowSecond(),
       },
       resources,
+      limits,
     )
     this.owner = new Owner(
       config,

@@ -12,6 +12,7 @@ import {
   createResponsePlan,
   plan,
   planError,
+  planRefusal,
   planWithoutResource,
   type ResponseContext,
   type ResponsePlan,
@@ -34,11 +35,12 @@ import type { Content } from '../tcp/content.ts'
 import { ACKED, PEER_FIN, READABLE } from '../tcp/events.ts'
 import type { Tcb } from '../tcp/tcb.ts'
 import { abort, close, consume, contiguous, send, sendContent, unread, unreadOctets } from '../tcp/user.ts'
+import { ClientTable } from './client-table.ts'
+import { DEFAULT_LIMITS, type ServerLimits } from './limits.ts'
 import {
   type Awaited,
   awaitedAtEnd,
   createPace,
-  DEFAULT_PACE,
   exportPace,
   importPace,
   keepPace,
@@ -105,6 +107,9 @@ interface SiteState {
   bodyOctets: number
   /** Octets that came behind the end. */
   lingerOctets: number
+  /** Whether it stands in the table of clients, and there is one too many. Not carried: every owner counts its own. */
+  counted: boolean
+  excess: boolean
 }
 
 export class Site implements Application {
@@ -116,6 +121,7 @@ export class Site implements Application {
   /** Versions that shifted connections refer to and that are not current here: kept while they are resolved. */
   readonly #versions = new Map<string, CachedObject>()
   readonly #limits: PaceLimits
+  readonly #clients: ClientTable
   draining = false
   requests = 0
   /** Connections that were ended because the client took too long, by what it owed. */
@@ -128,14 +134,17 @@ export class Site implements Application {
     linger: 0,
   }
 
-  constructor(host: SiteHost, resources: Resources, limits: PaceLimits = DEFAULT_PACE) {
+  constructor(host: SiteHost, resources: Resources, limits: ServerLimits = DEFAULT_LIMITS) {
     this.#host = host
     this.#resources = resources
-    this.#limits = limits
+    this.#limits = limits.pace
+    this.#clients = new ClientTable(limits.clients)
   }
 
-  accepted(connection: Connection): void {
-    connection.state = createSiteState()
+  accepted(connection: Connection, now: number): void {
+    const state = createSiteState()
+    connection.state = state
+    this.#count(connection, state, now)
   }
 
   advanced(connection: Connection, events: number, now: number): void {
@@ -169,7 +178,21 @@ export class Site implements Application {
     this.#await(connection, state, now)
   }
 
-  released(): void {}
+  released(connection: Connection): void {
+    this.#uncount(connection, connection.state as SiteState)
+  }
+
+  /** TIME-WAIT is ours alone, and takes nothing that a client should be made to spare. */
+  #uncount(connection: Connection, state: SiteState): void {
+    if (state.counted) this.#clients.closed(connection)
+    state.counted = false
+  }
+
+  #count(connection: Connection, state: SiteState, now: number): void {
+    if (state.counted) return
+    state.counted = true
+    state.excess = !this.#clients.opened(connection, now)
+  }
 
   /** Sets the deadline for what the client owes now. */
   #await(connection: Connection, state: SiteState, now: number): void {
@@ -177,6 +200,7 @@ export class Site implements Application {
     const awaited = awaitedOf(tcb, state)
     const progress = awaited === 'body' ? state.bodyOctets : tcb.sendQueue.released
     connection.applicationDeadline = keepPace(state.pace, awaited, progress, this.#limits, now)
+    if (tcb.state === 'TIME-WAIT') this.#uncount(connection, state)
   }
 
   /** The request that waits or is half received stays in the receive queue; what is found for it is found again. */
@@ -203,6 +227,7 @@ export class Site implements Application {
 
   resumed(connection: Connection, now: number): void {
     const state = connection.state as SiteState
+    this.#count(connection, state, now)
     state.waiting = false
     this.#read(connection, state, now)
     this.#await(connection, state, now)
@@ -295,6 +320,11 @@ export class Site implements Application {
   }
 
   #serve(connection: Connection, state: SiteState, head: RequestHead, now: number): void {
+    // What waited has been counted already.
+    if (state.excess || (state.found === undefined && !this.#clients.requested(connection, now))) {
+      planRefusal(head, this.#host.nowSecond(), this.#plan, this.#resources.context(head), state.excess)
+      return this.#send(connection, state, head, now)
+    }
     const found = state.found ?? this.#resources.find(head, now)
     state.found = undefined
     if (found !== undefined) return this.#respond(connection, state, head, found, now)
@@ -439,6 +469,8 @@ function createSiteState(): SiteState {
     pace: createPace(),
     bodyOctets: 0,
     lingerOctets: 0,
+    counted: false,
+    excess: false,
   }
 }
 

@@ -9,6 +9,7 @@ import { DispatcherCore } from '../../../dispatcher/core.ts'
 import { MemorySteering } from '../../../dispatcher/steering/memory-steering.ts'
 import type { FlowKey } from '../../../dispatcher/steering/steering.ts'
 import { NodeCore } from '../../../node/server/core.ts'
+import type { ServerLimits } from '../../../node/server/limits.ts'
 import type { Connection } from '../../../node/stack/connection.ts'
 import type { Owner, OwnerConfig } from '../../../node/stack/owner.ts'
 import { Vips } from '../../../node/stack/vips.ts'
@@ -52,6 +53,7 @@ export interface ClusterOptions {
   /** Until the gateway has a fallback element, in ms. */
   readonly steerMs?: number
   readonly tcp?: Partial<TcpConfig>
+  readonly limits?: ServerLimits
 }
 
 type Core = NodeCore | DispatcherCore
@@ -265,27 +267,32 @@ export class Cluster {
           links: () => [],
         },
         resources,
+        this.options.limits,
       )
     }
-    return new DispatcherCore(config, {
-      ...common,
-      initialSequence: () => world.random.int32(),
-      ownersChanged: members => {
-        void this.steering.setOwners(
-          members.map(({ id: owner }) => ({
-            owner,
-            address: `10.78.0.${10 + owner}`,
-            address6: `fd78::${10 + owner}`,
-          })),
-        )
+    return new DispatcherCore(
+      config,
+      {
+        ...common,
+        initialSequence: () => world.random.int32(),
+        ownersChanged: members => {
+          void this.steering.setOwners(
+            members.map(({ id: owner }) => ({
+              owner,
+              address: `10.78.0.${10 + owner}`,
+              address6: `fd78::${10 + owner}`,
+            })),
+          )
+        },
+        steer: (flow, to, steered) => this.#steer(flow, to, steered),
+        recordPlaced: () => {},
+        recordEnded: record => {
+          if (!record.timestamps) void this.steering.updateFlows({ set: [], remove: [flowKey(record)] })
+        },
+        answered: () => {},
       },
-      steer: (flow, to, steered) => this.#steer(flow, to, steered),
-      recordPlaced: () => {},
-      recordEnded: record => {
-        if (!record.timestamps) void this.steering.updateFlows({ set: [], remove: [flowKey(record)] })
-      },
-      answered: () => {},
-    })
+      this.options.limits,
+    )
   }
 
   #steer(flow: ShiftFlow, to: number, steered: (ok: boolean) => void): void {

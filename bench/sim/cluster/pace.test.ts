@@ -1,3 +1,4 @@
+import { NO_CLIENT_LIMITS } from '../../../node/server/client-table.ts'
 import { DEFAULT_PACE } from '../../../node/server/pace.ts'
 import { delay } from '../network/delay.ts'
 import type { Client } from './client.ts'
@@ -11,8 +12,9 @@ const SLACK_MS = 500
 
 const GET = 'GET /index.html HTTP/1.1\r\nHost: a\r\n\r\n'
 
-function cluster(seed: number): Cluster {
-  return new Cluster({ seed, files: FILES, wan: () => delay(5) })
+function cluster(seed: number, clients = NO_CLIENT_LIMITS): Cluster {
+  const limits = { pace: DEFAULT_PACE, clients }
+  return new Cluster({ seed, files: FILES, limits, wan: () => delay(5) })
 }
 
 /** Runs until the server has ended the connection, shifting every `shiftMs`; returns how long that took. */
@@ -217,5 +219,72 @@ describe('RFC 9112 §9.6: after an error the client has time to read it', () => 
       flood.run(200)
     }
     expect(fast.failure).toBe('reset by the server')
+  })
+})
+
+describe('RFC 6585 §4: a client that asks for too much', () => {
+  const limits = { connections: 3, requestsPerSecond: 10, requestBurst: 5 }
+
+  it('has its connections beyond the limit refused, by the dispatcher where they wait and by the node where they stay', () => {
+    const sim = cluster(12, limits)
+    const waiting = Array.from({ length: 5 }, () => sim.client({ raw: true }))
+    sim.run(1_000)
+    expect(waiting.map(client => client.transcript.slice(9, 12))).toEqual(['', '', '', '429', '429'])
+    expect(waiting.map(client => client.finished)).toEqual([false, false, false, true, true])
+    const [first, second] = waiting as [Client, Client]
+    first.write(GET)
+    sim.run(500)
+    expect(first.transcript).toMatch(/^HTTP\/1\.1 200 /)
+    // What is refused counts until its client has ended it; placed, the first leaves room at the dispatcher.
+    for (const client of waiting.slice(3)) client.finish()
+    sim.run(100)
+    const late = sim.client({ raw: true })
+    late.write(GET)
+    sim.run(500)
+    expect(late.transcript).toMatch(/^HTTP\/1\.1 200 /)
+    second.write(GET)
+    sim.run(500)
+    const held = [first, second, late].map(client => sim.ownerOf(client)?.owner.config.id)
+    expect(held).not.toContain(0)
+    expect([first, second, late].every(client => client.resets === 0)).toBe(true)
+  })
+
+  it('at one node: the fourth connection is told so with its first response, and ended', () => {
+    const sim = new Cluster({
+      seed: 13,
+      files: FILES,
+      nodes: 1,
+      limits: { pace: DEFAULT_PACE, clients: limits },
+    })
+    const clients = Array.from({ length: 4 }, () => {
+      const client = sim.client({ raw: true })
+      client.write(GET)
+      sim.run(500)
+      return client
+    })
+    expect(clients.map(client => client.transcript.slice(9, 12))).toEqual(['200', '200', '200', '429'])
+    expect(clients[3]?.finished).toBe(true)
+    for (const client of [clients[0], clients[3]]) client?.finish()
+    sim.run(500)
+    const next = sim.client({ raw: true })
+    next.write(GET)
+    sim.run(500)
+    expect(next.transcript).toMatch(/^HTTP\/1\.1 200 /)
+  })
+
+  it('gets 429 and keeps its connection for requests above the rate', () => {
+    const sim = cluster(14, limits)
+    const client = sim.client({ raw: true })
+    client.write(GET.repeat(20))
+    sim.run(500)
+    const statuses = () => [...client.transcript.matchAll(/HTTP\/1\.1 (\d+)/g)].map(match => match[1])
+    expect(statuses().filter(status => status === '200').length).toBeGreaterThanOrEqual(6)
+    expect(statuses().filter(status => status === '429').length).toBeGreaterThan(10)
+    expect(statuses()).toHaveLength(20)
+    expect(client.transcript).toContain('Retry-After: 1')
+    sim.run(1_000)
+    client.write(GET)
+    sim.run(500)
+    expect(statuses().at(-1)).toBe('200')
   })
 })
