@@ -4,7 +4,7 @@
  */
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { run } from './process.ts'
+import { inNamespace, run } from './process.ts'
 
 /** The repository, where this runs from `dist/bench` or from `bench`. */
 export const REPOSITORY = process.cwd()
@@ -65,4 +65,11 @@ export async function stateOf(name: string): Promise<ClusterState> {
 
 export function gyre(args: readonly string[], timeoutMs?: number): Promise<string> {
   return run(process.execPath, [GYRE, ...args], timeoutMs)
+}
+
+/** Runs one of the acceptance tests' programs in a namespace, and returns the JSON that it prints. */
+export async function program<Result>(namespace: string, name: string, ...args: string[]): Promise<Result> {
+  const script = join(REPOSITORY, 'dist', 'bench', 'acceptance', `${name}.js`)
+  const printed = await run(...inNamespace(namespace, process.execPath, [script, ...args]), 180_000)
+  return JSON.parse(printed) as Result
 }

@@ -24,7 +24,7 @@ import type { DispatcherOptions, RunningRole } from './options.ts'
 import { flowKey, nextHop, Relay, steeredFlow } from './relay.ts'
 import { tableName } from './steering/nft-rules.ts'
 import { NftSteering } from './steering/nft-steering.ts'
-import { bringUpTun } from './steering/tun-routes.ts'
+import { bringUpTun, FIRST_METRIC } from './steering/tun-routes.ts'
 
 /** Connections under way here, and the birth records of all others. */
 const MAX_DISPATCHER_FLOWS = 1 << 20
@@ -108,8 +108,8 @@ class Dispatcher implements RunningRole {
   }
 
   async start(): Promise<void> {
-    const { tun, vip, vip6, lan, listen, admin } = this.#options
-    await bringUpTun({ device: tun, vip, vip6, lanDevice: lan })
+    const { id, tun, vip, vip6, lan, listen, admin } = this.#options
+    await bringUpTun({ device: tun, vip, vip6, lanDevice: lan, metric: FIRST_METRIC + id })
     await this.#relaySteering?.start()
     await this.#mesh.listen(listen.port, listen.host)
     if (admin !== undefined) await this.#admin.listen(admin)

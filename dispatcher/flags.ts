@@ -56,6 +56,10 @@ export function endpoint(text: string): Endpoint {
   return { host, port }
 }
 
+export function formatEndpoint({ host, port }: Endpoint): string {
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
+}
+
 /** `ws://HOST:PORT`, as the control links are written. */
 export function controlUrl(text: string): Endpoint {
   const address = /^ws:\/\/([^/]+)\/?$/.exec(text)?.[1]

@@ -18,9 +18,11 @@ import {
   name,
   noneIsUndefined,
 } from './flags.ts'
+import type { InstancesOptions } from './instances.ts'
 import {
   DEFAULT_CACHE_OCTETS,
   DEFAULT_CLUSTER,
+  DEFAULT_INSTANCES,
   DEFAULT_OWNER_ID_BITS,
   DEFAULT_PORT,
   DEFAULT_VIP,
@@ -29,8 +31,8 @@ import {
   type Endpoint,
   type GatewayOptions,
   MAX_CACHE_OCTETS,
+  MAX_NODES,
   MIN_CACHE_OCTETS,
-  type NodeOptions,
   type RunningRole,
   SECRET_VARIABLE,
   type ServeOptions,
@@ -41,6 +43,8 @@ import { serve } from './up/role-channel.ts'
 const MAX_OWNER_ID_BITS = 10
 /** What runs as `node dist/dispatcher/main.js`; `www` lies beside `dist`. */
 const PROGRAM = fileURLToPath(import.meta.url)
+/** What starts another of our programs. */
+const COMMAND = [process.execPath, ...process.execArgv, PROGRAM]
 const WWW = join(dirname(PROGRAM), '..', '..', 'www')
 
 /** Flags as commander hands them over: `--vip6` may still say `none`. */
@@ -60,7 +64,7 @@ async function main(): Promise<void> {
   program.description(
     'A cluster web server whose TCP connections move between nodes while the client notices nothing',
   )
-  registerUp(program, { program: [process.execPath, ...process.execArgv, PROGRAM], www: WWW })
+  registerUp(program, { program: COMMAND, www: WWW })
   registerDown(program)
   registerServe(program)
   registerGateway(program)
@@ -128,10 +132,20 @@ function registerNode(program: Command): void {
   command
     .description('own connections and serve files')
     .requiredOption('--dispatcher <url>', 'control link of the dispatcher, ws://HOST:PORT', controlUrl)
-    .action(async (flags: Flags<NodeOptions>) => {
+    .option(
+      '--instances <count>',
+      'owners on this machine, to use several cores: their ids, control ports and devices follow the first’s',
+      integer(1, MAX_NODES),
+      DEFAULT_INSTANCES,
+    )
+    .action(async (flags: Flags<InstancesOptions>) => {
+      const options = { ...flags, ...common(command, flags), address6: flags.address6 }
+      if (options.instances > 1 && options.mode === 'clone') {
+        command.error('error: --instances needs --mode shift', { exitCode: 1 })
+      }
       await run(command, async () => {
-        const { runNode } = await import('../node/main.ts')
-        return runNode({ ...flags, ...common(command, flags), address6: flags.address6 })
+        if (options.instances === 1) return (await import('../node/main.ts')).runNode(options)
+        return (await import('./instances.ts')).runInstances(options, COMMAND)
       })
     })
 }
@@ -189,15 +203,16 @@ function ownerFlags(command: Command): Command {
 
 function common(
   command: Command,
-  flags: Flags<{ name: string; id?: number }>,
+  flags: Flags<{ name: string; id?: number; instances?: number }>,
 ): {
   vip6: string | undefined
   ownerIdBits: number
   name: string
 } {
-  const { ownerBits, id, vip6 } = flags
-  if (id !== undefined && id >= 1 << ownerBits) {
-    command.error(`error: owner id ${id} does not fit ${ownerBits} bits`, { exitCode: 1 })
+  const { ownerBits, id, instances = 1, vip6 } = flags
+  const last = id === undefined ? 0 : id + instances - 1
+  if (last >= 1 << ownerBits) {
+    command.error(`error: owner id ${last} does not fit ${ownerBits} bits`, { exitCode: 1 })
   }
   return { vip6: noneIsUndefined(vip6), ownerIdBits: ownerBits, name: flags.name ?? `node${id}` }
 }

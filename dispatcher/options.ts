@@ -22,7 +22,7 @@ export interface Service {
   readonly port: number
 }
 
-interface RoleOptions extends Service {
+export interface RoleOptions extends Service {
   /** The cluster's name; control links are only made within one. */
   readonly cluster: string
   /** Unique among the processes of a role. */
@@ -32,7 +32,7 @@ interface RoleOptions extends Service {
 }
 
 /** What every owner of connections is told, dispatcher and node alike. */
-interface OwnerOptions extends RoleOptions {
+export interface OwnerOptions extends RoleOptions {
   /** Owner id: 0 to 2^ownerIdBits - 1. */
   readonly id: number
   /** Where the gateway sends packets of this owner: its addresses in the LAN. */
@@ -93,6 +93,7 @@ export const DEFAULT_PORT = 80
 export const DEFAULT_ADMIN: Endpoint = { host: '127.0.0.1', port: 8800 }
 export const DEFAULT_CONTROL_PORT = 7700
 export const DEFAULT_NODES = 3
+export const DEFAULT_INSTANCES = 1
 export const DEFAULT_OWNER_ID_BITS = 8
 export const DEFAULT_CACHE_OCTETS = 256 * 1024 * 1024
 export const MIN_CACHE_OCTETS = 1024 * 1024

@@ -11,7 +11,7 @@ import { tcpConfig } from '../node/tcp/config.ts'
 import { initialSequenceNumber } from '../node/tcp/isn.ts'
 import { openTun } from '../node/tun/tun-device.ts'
 import type { RunningRole, ServeOptions } from './options.ts'
-import { bringUpTun } from './steering/tun-routes.ts'
+import { bringUpTun, FIRST_METRIC } from './steering/tun-routes.ts'
 
 const OWNER_ID = 0
 const MAX_FLOWS = 1 << 20
@@ -46,7 +46,7 @@ export async function runServe(options: ServeOptions): Promise<RunningRole> {
     resources,
   )
   const driver = new Driver(core, device)
-  await bringUpTun({ device: tun, vip, vip6, lanDevice: lan })
+  await bringUpTun({ device: tun, vip, vip6, lanDevice: lan, metric: FIRST_METRIC })
   return {
     stop: async () => driver.close(),
   }

@@ -4,7 +4,7 @@
  */
 import { randomBytes } from 'node:crypto'
 import type { NodeOptions, RunningRole } from '../dispatcher/options.ts'
-import { bringUpTun } from '../dispatcher/steering/tun-routes.ts'
+import { bringUpTun, FIRST_METRIC } from '../dispatcher/steering/tun-routes.ts'
 import { createIncarnation, type Hello, PROTOCOL_VERSION } from './control/hello.ts'
 import { Mesh } from './control/mesh.ts'
 import { NodeCore } from './server/core.ts'
@@ -33,6 +33,7 @@ export async function runNode(options: NodeOptions): Promise<RunningRole> {
     vip: options.vip,
     vip6: options.vip6,
     lanDevice: options.lan,
+    metric: FIRST_METRIC + id,
   })
 
   // A node serves from when the dispatcher knows it; before, nothing would be placed here.

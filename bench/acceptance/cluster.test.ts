@@ -7,17 +7,11 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSyn
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { AdminClient } from '../../dispatcher/admin/client.ts'
-import { type ClusterState, gyre, REPOSITORY, withCluster } from '../local-cluster.ts'
-import { inNamespace, run, Server } from '../process.ts'
+import { gyre, program, REPOSITORY, withCluster } from '../local-cluster.ts'
+import { inNamespace, run } from '../process.ts'
 import type { Download } from './download.ts'
-import {
-  countResets,
-  countService,
-  loseRandomly,
-  readResets,
-  readService,
-  stopLosing,
-} from './packet-counters.ts'
+import { countService, loseRandomly, readService, stopLosing } from './packet-counters.ts'
+import { shiftedDownload, warm } from './shifted-download.ts'
 import type { Swarm } from './swarm.ts'
 
 const asRoot = process.getuid?.() === 0 ? describe : describe.skip
@@ -32,13 +26,6 @@ function filesBelow(folder: string, prefix = ''): string[] {
 
 function sha256(octets: Buffer): string {
   return createHash('sha256').update(octets).digest('hex')
-}
-
-async function program<Result>(namespace: string, name: string, ...args: string[]): Promise<Result> {
-  const script = join(REPOSITORY, 'dist', 'bench', 'acceptance', `${name}.js`)
-  return JSON.parse(
-    await run(...inNamespace(namespace, process.execPath, [script, ...args]), 180_000),
-  ) as Result
 }
 
 function cluster(number: number, root: string, nodes: number, ...more: string[]) {
@@ -96,31 +83,6 @@ asRoot(`a cluster in namespaces${process.getuid?.() === 0 ? '' : ' (skipped: it 
       writeFileSync(join(root, file), octets)
     })
 
-    /** Every 50 ms to the next of three nodes, while the download runs. */
-    async function shifted(
-      state: ClusterState,
-    ): Promise<{ download: Download; shifts: number; resets: number }> {
-      const client = new AdminClient(state.admin)
-      await countResets(state.clientNamespace)
-      let running = true
-      let shifts = 0
-      const shifting = (async () => {
-        for (let to = 1; running; to = (to % 3) + 1) {
-          const report = await client.shift({ connection: 'all', to: `${to}` })
-          shifts += report.shifted
-          await new Promise(resolve => setTimeout(resolve, 50))
-        }
-      })()
-      const download = await program<Download>(
-        state.clientNamespace,
-        'download',
-        `http://${state.vip}/${file}`,
-      )
-      running = false
-      await shifting
-      return { download, shifts, resets: await readResets(state.clientNamespace) }
-    }
-
     function whole(download: Download): void {
       expect(download.error).toBe('')
       expect(download.octets).toBe(256 * MIB)
@@ -139,7 +101,7 @@ asRoot(`a cluster in namespaces${process.getuid?.() === 0 ? '' : ' (skipped: it 
         await warm(state, file)
         const dispatcher = `${state.name}-dispatcher`
         await countService(dispatcher, 'eth0', state.vip)
-        const during = shifted(state)
+        const during = shiftedDownload(state, file)
         await new Promise(resolve => setTimeout(resolve, 1_000))
         const handedOver = await readService(dispatcher)
         const { download, shifts, resets } = await during
@@ -155,7 +117,7 @@ asRoot(`a cluster in namespaces${process.getuid?.() === 0 ? '' : ' (skipped: it 
       await withCluster(cluster(3, root, 3, '--link-rate', '400mbit'), async state => {
         await warm(state, file)
         await loseRandomly(state.clientNamespace, 'eth0', 1)
-        const { download, shifts, resets } = await shifted(state)
+        const { download, shifts, resets } = await shiftedDownload(state, file)
         await stopLosing(state.clientNamespace)
         whole(download)
         expect(shifts).toBeGreaterThanOrEqual(20)
@@ -168,7 +130,7 @@ asRoot(`a cluster in namespaces${process.getuid?.() === 0 ? '' : ' (skipped: it 
       await withCluster(cluster(4, root, 3, '--link-rate', '300mbit'), async state => {
         await warm(state, file)
         await run(...inNamespace(state.clientNamespace, 'sysctl', ['-qw', 'net.ipv4.tcp_timestamps=0']))
-        const { download, shifts, resets } = await shifted(state)
+        const { download, shifts, resets } = await shiftedDownload(state, file)
         whole(download)
         expect(shifts).toBeGreaterThanOrEqual(20)
         expect(resets).toBe(0)
@@ -181,7 +143,7 @@ asRoot(`a cluster in namespaces${process.getuid?.() === 0 ? '' : ' (skipped: it 
         await warm(state, file)
         await countService(state.gatewayNamespace, 'wan0', state.vip)
         await countService(`${state.name}-dispatcher`, 'eth0', state.vip)
-        const { download, shifts, resets } = await shifted(state)
+        const { download, shifts, resets } = await shiftedDownload(state, file)
         whole(download)
         expect(shifts).toBeGreaterThanOrEqual(20)
         expect(resets).toBe(0)
@@ -195,7 +157,7 @@ asRoot(`a cluster in namespaces${process.getuid?.() === 0 ? '' : ' (skipped: it 
     it('works with the relay in user space as well', async () => {
       await withCluster(cluster(6, root, 3, '--link-rate', '400mbit', '--steering', 'relay'), async state => {
         await warm(state, file)
-        const { download, shifts, resets } = await shifted(state)
+        const { download, shifts, resets } = await shiftedDownload(state, file)
         whole(download)
         expect(shifts).toBeGreaterThanOrEqual(20)
         expect(resets).toBe(0)
@@ -252,26 +214,4 @@ async function output(command: string, args: readonly string[]): Promise<Buffer>
       else reject(new Error(`${command} ${args.join(' ')}: ${stderr.toString()}`))
     })
   })
-}
-
-/** Has every node read the file: a slow download of it is shifted to each of them in turn. */
-async function warm(state: ClusterState, file: string): Promise<void> {
-  const url = `http://${state.vip}/${file}`
-  const client = new AdminClient(state.admin)
-  const args = ['-sS', '-o', '/dev/null', '--limit-rate', '4M', '--max-time', '30', url]
-  const slow = new Server(...inNamespace(state.clientNamespace, 'curl', args))
-  try {
-    for (const to of [1, 2, 3, 1]) {
-      for (let held = false; !held; await new Promise(resolve => setTimeout(resolve, 100))) {
-        await client.shift({ connection: 'all', to: `${to}` })
-        const { connections } = await client.connections({})
-        held = connections[0]?.owner === to
-        if (!slow.running) throw new Error(`the slow download has ended: ${slow.output}`)
-      }
-    }
-  } finally {
-    await slow.stop()
-  }
-  // Its connection ends with it; what is measured from here on is the next one's.
-  await new Promise(resolve => setTimeout(resolve, 300))
 }

@@ -9,7 +9,7 @@ import {
   checkFlow,
   checkOwners,
   checkRoom,
-  hopAddress,
+  hopOf,
   keyOf,
   type SteeredPacket,
   SteeringTable,
@@ -35,7 +35,7 @@ export class MemorySteering implements Steering {
     const checked = checkOwners(owners, this.#ownerIdBits)
     this.table.setOwners(checked)
     for (const { key, owner, family } of [...this.table.elements()]) {
-      if (hopAddress(checked.get(owner), family) === undefined) this.table.remove(key)
+      if (hopOf(checked.get(owner), family) === undefined) this.table.remove(key)
     }
   }
 
@@ -43,7 +43,7 @@ export class MemorySteering implements Steering {
     const keys = remove.map(flow => keyOf(checkFlow(flow)))
     const elements = set.map(flow => checkElement(flow, this.#now()))
     for (const { owner, family } of elements) {
-      if (hopAddress(this.table.owners.get(owner), family) !== undefined) continue
+      if (hopOf(this.table.owners.get(owner), family) !== undefined) continue
       throw new SteeringError('UNKNOWN_OWNER', `no owner ${owner} with an IPv${family} address`)
     }
     for (const key of this.table.expired(this.#now())) this.table.remove(key)

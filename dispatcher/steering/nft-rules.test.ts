@@ -17,6 +17,8 @@ const SPEC: TableSpec = {
   ownerIdBits: 8,
 }
 
+const T: TableSpec = { ...SPEC, table: 't' }
+
 describe('tableText', () => {
   it('is the table of a gateway', () => {
     expect(tableText(SPEC)).toMatchSnapshot()
@@ -26,6 +28,11 @@ describe('tableText', () => {
     const service = { ...SPEC.service, vip6: undefined, port: 8080 }
     const relay: TableSpec = { ...SPEC, kind: 'relay', service, inDevices: ['eth0'], outDevice: 'eth0' }
     expect(tableText({ ...relay, table: tableName('gyre', 'relay') })).toMatchSnapshot()
+  })
+
+  it('is the table of a machine with several instances, whose hops are devices', () => {
+    const instances: TableSpec = { ...SPEC, kind: 'instances', inDevices: ['eth0'] }
+    expect(tableText({ ...instances, table: tableName('gyre', 'instances') })).toMatchSnapshot()
   })
 
   it.each([
@@ -60,29 +67,39 @@ describe('elements', () => {
 
   it('of owners', () => {
     const owners = [
-      { family: 4, owner: 3, address: '10.78.0.13' },
-      { family: 6, owner: 3, address: 'fd78::d' },
+      { family: 4, owner: 3, hop: '10.78.0.13' },
+      { family: 6, owner: 3, hop: 'fd78::d' },
     ] as const
-    expect(ownerElementsText('t', 'add', owners)).toBe(
+    expect(ownerElementsText(T, 'add', owners)).toBe(
       'add element netdev t owners4 { 3 : 10.78.0.13 }\nadd element netdev t owners6 { 3 : fd78::d }\n',
     )
-    expect(ownerElementsText('t', 'delete', owners)).toBe(
+    expect(ownerElementsText(T, 'delete', owners)).toBe(
       'delete element netdev t owners4 { 3 }\ndelete element netdev t owners6 { 3 }\n',
     )
   })
 
   it('of flows outlive ours in the kernel by a minute', () => {
-    expect(addFlowsText('t', [flow, flow6], 1500)).toBe(
+    expect(addFlowsText(T, [flow, flow6], 1500)).toBe(
       'add element netdev t flows4 { 192.0.2.1 . 5000 timeout 120s : 10.78.0.13 }\n' +
         'add element netdev t flows6 { 2001:db8::1 . 5000 timeout 120s : fd78::d }\n',
     )
-    expect(deleteFlowsText('t', [flow])).toBe('delete element netdev t flows4 { 192.0.2.1 . 5000 }\n')
+    expect(deleteFlowsText(T, [flow])).toBe('delete element netdev t flows4 { 192.0.2.1 . 5000 }\n')
+  })
+
+  it('name the devices of instances in quotes', () => {
+    const spec: TableSpec = { ...T, kind: 'instances' }
+    expect(ownerElementsText(spec, 'add', [{ family: 4, owner: 3, hop: 'tun1' }])).toBe(
+      'add element netdev t owners4 { 3 : "tun1" }\n',
+    )
+    expect(addFlowsText(spec, [{ ...flow, hop: 'tun1' }], 1500)).toBe(
+      'add element netdev t flows4 { 192.0.2.1 . 5000 timeout 120s : "tun1" }\n',
+    )
   })
 
   it('go at most a thousand in a command', () => {
     const flows = Array.from({ length: 2500 }, (_, port) => ({ ...flow, port }))
-    expect(deleteFlowsText('t', flows).match(/delete element/g)).toHaveLength(3)
-    expect(deleteFlowsText('t', [])).toBe('')
+    expect(deleteFlowsText(T, flows).match(/delete element/g)).toHaveLength(3)
+    expect(deleteFlowsText(T, [])).toBe('')
   })
 })
 

@@ -9,9 +9,10 @@ import type { Element } from './steering-table.ts'
 /**
  * `gateway`: packets that enter from the clients' side go to the owner that their timestamp names, or that their flow's
  * element names. `relay`: packets that enter one's own LAN device and have an element are passed on to another owner.
+ * `instances`: as a gateway, for owners that share a machine: each has a TUN of its own in the place of an address.
  */
 export interface TableSpec {
-  readonly kind: 'gateway' | 'relay'
+  readonly kind: 'gateway' | 'relay' | 'instances'
   readonly table: string
   readonly service: Service
   readonly inDevices: readonly string[]
@@ -33,7 +34,7 @@ export const KERNEL_GRACE_S = 60
 /** A table's name for a cluster: nft takes no hyphen in one. */
 export function tableName(cluster: string, kind: TableSpec['kind']): string {
   const escaped = cluster.replace(/[^a-zA-Z0-9]/g, octet => `_${octet.charCodeAt(0).toString(16)}_`)
-  return kind === 'gateway' ? `gyre_${escaped}` : `gyre_relay_${escaped}`
+  return kind === 'gateway' ? `gyre_${escaped}` : `gyre_${kind}_${escaped}`
 }
 
 /** Commands that put an empty table in the place of whatever has its name. */
@@ -63,14 +64,15 @@ export function familiesOf(spec: TableSpec): readonly (4 | 6)[] {
 
 function declarations(spec: TableSpec, family: 4 | 6): string[] {
   const ip = family === 4 ? 'ip' : 'ip6'
+  const hop = spec.kind === 'instances' ? 'meta oif' : `${ip} daddr`
   const lines = [
     `  counter packets${family} { }`,
     `  counter unnamed${family} { }`,
     `  counter unsteered${family} { }`,
-    `  map flows${family} { typeof ${ip} saddr . tcp sport : ${ip} daddr; flags timeout; size ${MAX_STEERED_FLOWS}; }`,
+    `  map flows${family} { typeof ${ip} saddr . tcp sport : ${hop}; flags timeout; size ${MAX_STEERED_FLOWS}; }`,
   ]
   if (spec.kind === 'relay') return lines
-  const owners = `typeof tcp option timestamp tsecr : ${ip} daddr; size ${MAX_OWNERS}; counter;`
+  const owners = `typeof tcp option timestamp tsecr : ${hop}; size ${MAX_OWNERS}; counter;`
   return [`  map owners${family} { ${owners} }`, ...lines]
 }
 
@@ -87,18 +89,21 @@ function admission({ service }: TableSpec, family: 4 | 6): string {
 function decisions(spec: TableSpec, family: 4 | 6): string[] {
   const ip = family === 4 ? 'ip' : 'ip6'
   const mask = `0x${((1 << spec.ownerIdBits) - 1).toString(16)}`
-  const out = `device "${spec.outDevice}"`
-  const byOwner =
-    `    tcp flags & (syn | ack) == ack fwd ${ip} to tcp option timestamp tsecr & ${mask}` +
-    ` map @owners${family} ${out}`
+  // To a TUN the address says only that there is one: it has no neighbours.
+  const forward = (key: string, map: string) =>
+    spec.kind === 'instances'
+      ? `fwd ${ip} to ${family === 4 ? spec.service.vip : spec.service.vip6} device ${key} map @${map}${family}`
+      : `fwd ${ip} to ${key} map @${map}${family} device "${spec.outDevice}"`
   return [
     `  chain vip${family} {`,
     `    tcp dport != ${spec.service.port} return`,
     `    counter name "packets${family}"`,
-    ...(spec.kind === 'gateway' ? [byOwner] : []),
+    ...(spec.kind === 'relay'
+      ? []
+      : [`    tcp flags & (syn | ack) == ack ${forward(`tcp option timestamp tsecr & ${mask}`, 'owners')}`]),
     `    counter name "unnamed${family}"`,
     // A SYN of a reused port is a new connection, whatever the element says of the old one.
-    `    tcp flags & syn == 0 fwd ${ip} to ${ip} saddr . tcp sport map @flows${family} ${out}`,
+    `    tcp flags & syn == 0 ${forward(`${ip} saddr . tcp sport`, 'flows')}`,
     `    counter name "unsteered${family}"`,
     '  }',
   ]
@@ -110,29 +115,34 @@ export type Verb = 'add' | 'delete'
 export interface OwnerElement {
   readonly family: 4 | 6
   readonly owner: number
-  readonly address: string
+  readonly hop: string
 }
 
-export function ownerElementsText(table: string, verb: Verb, owners: readonly OwnerElement[]): string {
-  return commands(table, verb, 'owners', owners, ({ owner, address }) => {
-    return verb === 'add' ? `${owner} : ${address}` : `${owner}`
+export function ownerElementsText(spec: TableSpec, verb: Verb, owners: readonly OwnerElement[]): string {
+  return commands(spec.table, verb, 'owners', owners, ({ owner, hop }) => {
+    return verb === 'add' ? `${owner} : ${hopText(spec, hop)}` : `${owner}`
   })
 }
 
-/** An element of a flow and the address of its owner in the flow's family. */
+/** Names of devices must be quoted, addresses must not be. */
+function hopText(spec: TableSpec, hop: string): string {
+  return spec.kind === 'instances' ? `"${hop}"` : hop
+}
+
+/** An element of a flow and where its owner's packets of the flow's family go. */
 export interface FlowElement extends Element {
   readonly hop: string
 }
 
-export function addFlowsText(table: string, flows: readonly FlowElement[], now: number): string {
-  return commands(table, 'add', 'flows', flows, ({ address, port, hop, expiresAt }) => {
+export function addFlowsText(spec: TableSpec, flows: readonly FlowElement[], now: number): string {
+  return commands(spec.table, 'add', 'flows', flows, ({ address, port, hop, expiresAt }) => {
     const seconds = Math.ceil(Math.max(0, expiresAt - now) / 1000) + KERNEL_GRACE_S
-    return `${address} . ${port} timeout ${seconds}s : ${hop}`
+    return `${address} . ${port} timeout ${seconds}s : ${hopText(spec, hop)}`
   })
 }
 
-export function deleteFlowsText(table: string, flows: readonly Element[]): string {
-  return commands(table, 'delete', 'flows', flows, ({ address, port }) => `${address} . ${port}`)
+export function deleteFlowsText(spec: TableSpec, flows: readonly Element[]): string {
+  return commands(spec.table, 'delete', 'flows', flows, ({ address, port }) => `${address} . ${port}`)
 }
 
 export function deleteTableText(table: string): string {

@@ -89,7 +89,7 @@ const CLIENT = `const s = require('node:net').connect({ port: 80, host: process.
     const vip = family === 4 ? SERVICE.vip : SERVICE.vip6
     const client = family === 4 ? clientLink.far : `${clientLink.far6}`
     for (const { id, namespace } of members) {
-      const routes = { device: 'tun0', ...SERVICE, lanDevice: 'eth0' }
+      const routes = { device: 'tun0', metric: 1, ...SERVICE, lanDevice: 'eth0' }
       owners.push(await TestOwner.open(id, namespace, routes, vip, client))
     }
     return owners as [TestOwner, TestOwner, TestOwner]

@@ -32,7 +32,7 @@ import {
   checkOwners,
   checkRoom,
   type Element,
-  hopAddress,
+  hopOf,
   keyOf,
   SteeringTable,
 } from './steering-table.ts'
@@ -146,8 +146,8 @@ export class NftSteering implements Steering {
       remove: update.remove.map(flow => keyOf(checkFlow(flow))),
       set: update.set.map(flow => {
         const element = checkElement(flow, now)
-        if (hopAddress(this.#wanted.get(flow.owner), flow.family) === undefined) {
-          throw new SteeringError('UNKNOWN_OWNER', `no owner ${flow.owner} with an IPv${flow.family} address`)
+        if (hopOf(this.#wanted.get(flow.owner), flow.family) === undefined) {
+          throw new SteeringError('UNKNOWN_OWNER', `no owner ${flow.owner} that takes IPv${flow.family}`)
         }
         return element
       }),
@@ -199,15 +199,14 @@ export class NftSteering implements Steering {
   #followOwners(goal: Goal): void {
     if (goal.owners !== this.#table.owners) {
       for (const element of this.#table.elements()) {
-        const before = hopAddress(this.#table.owners.get(element.owner), element.family)
-        const after = hopAddress(goal.owners.get(element.owner), element.family)
+        const before = hopOf(this.#table.owners.get(element.owner), element.family)
+        const after = hopOf(goal.owners.get(element.owner), element.family)
         if (before !== after && !goal.flows.has(element.key)) goal.flows.set(element.key, element)
       }
     }
     for (const [key, element] of goal.flows) {
       if (element === undefined) continue
-      if (hopAddress(goal.owners.get(element.owner), element.family) === undefined)
-        goal.flows.set(key, undefined)
+      if (hopOf(goal.owners.get(element.owner), element.family) === undefined) goal.flows.set(key, undefined)
     }
   }
 
@@ -221,14 +220,13 @@ export class NftSteering implements Steering {
   }
 
   async #update(goal: Goal): Promise<void> {
-    const { table } = this.#spec
     const gone: OwnerElement[] = []
     const come: OwnerElement[] = []
-    if (this.#spec.kind === 'gateway' && goal.owners !== this.#table.owners) {
+    if (this.#spec.kind !== 'relay' && goal.owners !== this.#table.owners) {
       const before = ownerElements(this.#spec, this.#table.owners)
       const after = ownerElements(this.#spec, goal.owners)
-      for (const [key, element] of before) if (after.get(key)?.address !== element.address) gone.push(element)
-      for (const [key, element] of after) if (before.get(key)?.address !== element.address) come.push(element)
+      for (const [key, element] of before) if (after.get(key)?.hop !== element.hop) gone.push(element)
+      for (const [key, element] of after) if (before.get(key)?.hop !== element.hop) come.push(element)
     }
     const stale: Element[] = []
     const fresh: FlowElement[] = []
@@ -238,10 +236,10 @@ export class NftSteering implements Steering {
       if (element !== undefined) fresh.push(withHop(element, goal.owners))
     }
     const text =
-      ownerElementsText(table, 'delete', gone) +
-      ownerElementsText(table, 'add', come) +
-      deleteFlowsText(table, stale) +
-      addFlowsText(table, fresh, this.#now())
+      ownerElementsText(this.#spec, 'delete', gone) +
+      ownerElementsText(this.#spec, 'add', come) +
+      deleteFlowsText(this.#spec, stale) +
+      addFlowsText(this.#spec, fresh, this.#now())
     if (text === '') return
     // Their counts go with them.
     const lost = gone.length > 0 ? await this.#list() : undefined
@@ -259,7 +257,7 @@ export class NftSteering implements Steering {
   }
 
   #wholeText(goal: Goal): string {
-    const { table, kind } = this.#spec
+    const { kind } = this.#spec
     const flows: FlowElement[] = []
     for (const element of this.#table.elements()) {
       if (!goal.flows.has(element.key)) flows.push(withHop(element, goal.owners))
@@ -267,11 +265,11 @@ export class NftSteering implements Steering {
     for (const element of goal.flows.values()) {
       if (element !== undefined) flows.push(withHop(element, goal.owners))
     }
-    const owners = kind === 'gateway' ? [...ownerElements(this.#spec, goal.owners).values()] : []
+    const owners = kind === 'relay' ? [] : [...ownerElements(this.#spec, goal.owners).values()]
     return (
       tableText(this.#spec) +
-      ownerElementsText(table, 'add', owners) +
-      addFlowsText(table, flows, this.#now())
+      ownerElementsText(this.#spec, 'add', owners) +
+      addFlowsText(this.#spec, flows, this.#now())
     )
   }
 
@@ -300,7 +298,7 @@ export class NftSteering implements Steering {
   async #list(): Promise<Totals> {
     const { table, kind } = this.#spec
     const listings = [await this.#nft.run(['-j', 'list', 'counters', 'table', 'netdev', table])]
-    if (kind === 'gateway') {
+    if (kind !== 'relay') {
       for (const family of familiesOf(this.#spec)) {
         listings.push(await this.#nft.run(['-j', 'list', 'map', 'netdev', table, `owners${family}`]))
       }
@@ -312,7 +310,7 @@ export class NftSteering implements Steering {
 }
 
 function withHop(element: Element, owners: ReadonlyMap<number, NextHop>): FlowElement {
-  const hop = hopAddress(owners.get(element.owner), element.family)
+  const hop = hopOf(owners.get(element.owner), element.family)
   if (hop === undefined) throw new Error(`element of an unknown owner ${element.owner}`)
   return { ...element, hop }
 }
@@ -321,9 +319,9 @@ function ownerElements(spec: TableSpec, owners: ReadonlyMap<number, NextHop>): M
   const elements = new Map<string, OwnerElement>()
   for (const hop of owners.values()) {
     for (const family of familiesOf(spec)) {
-      const address = hopAddress(hop, family)
+      const to = hopOf(hop, family)
       const { owner } = hop
-      if (address !== undefined) elements.set(`${family} ${owner}`, { family, owner, address })
+      if (to !== undefined) elements.set(`${family} ${owner}`, { family, owner, hop: to })
     }
   }
   return elements

@@ -111,7 +111,7 @@ export class SteeringTable {
   }
 
   #hop(owner: number, family: 4 | 6): string | undefined {
-    return hopAddress(this.#owners.get(owner), family)
+    return hopOf(this.#owners.get(owner), family)
   }
 }
 
@@ -119,8 +119,9 @@ function spanOf(time: number): number {
   return Math.floor(time / EXPIRY_SPAN_MS)
 }
 
-export function hopAddress(hop: NextHop | undefined, family: 4 | 6): string | undefined {
-  return family === 4 ? hop?.address : hop?.address6
+/** The address, or the device, that packets of the family go to; undefined where there is none. */
+export function hopOf(hop: NextHop | undefined, family: 4 | 6): string | undefined {
+  return hop?.device ?? (family === 4 ? hop?.address : hop?.address6)
 }
 
 export function keyOf(flow: FlowKey): string {
@@ -131,7 +132,7 @@ export function keyOf(flow: FlowKey): string {
 export function checkOwners(owners: readonly NextHop[], ownerIdBits: number): Map<number, NextHop> {
   if (owners.length > MAX_OWNERS) throw new SteeringError('STEERING_FULL', `more than ${MAX_OWNERS} owners`)
   const checked = new Map<number, NextHop>()
-  for (const { owner, address, address6 } of owners) {
+  for (const { owner, address, address6, device } of owners) {
     const fits = Number.isInteger(owner) && owner >= 0 && owner < 1 << ownerIdBits
     if (!fits) throw new SteeringError('BAD_VALUE', `owner id ${owner} does not fit ${ownerIdBits} bits`)
     if (checked.has(owner)) throw new SteeringError('BAD_VALUE', `owner id ${owner} is there twice`)
@@ -139,6 +140,7 @@ export function checkOwners(owners: readonly NextHop[], ownerIdBits: number): Ma
       owner,
       address: address === undefined ? undefined : canonicalAddress(address, 4),
       address6: address6 === undefined ? undefined : canonicalAddress(address6, 6),
+      device,
     })
   }
   return checked

@@ -10,6 +10,8 @@ export interface NextHop {
   /** IPv4 address in the LAN; undefined where the owner has none of the family. */
   readonly address: string | undefined
   readonly address6: string | undefined
+  /** On the owner's own machine: the TUN of its instance, which takes the place of both addresses. */
+  readonly device?: string | undefined
 }
 
 /** The client's end of a flow; the other end is the service. */

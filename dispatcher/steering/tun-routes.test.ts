@@ -1,99 +1,73 @@
-import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { whyNoNamespace } from '../../node/tun/test-namespace.ts'
-import { ACK } from '../../node/wire/segment.ts'
-import { buildNetwork, freeHostLink, removeNetwork } from '../up/namespaces.ts'
-import { createTopology, namespacesOf } from '../up/topology.ts'
-import { runCommand } from './command.ts'
-import { TestOwner } from './test-owner.ts'
-import { tunCommands } from './tun-routes.ts'
+import { TestNamespace, whyNoNamespace } from '../../node/tun/test-namespace.ts'
+import { sharedRouteCommands, tunCommands } from './tun-routes.ts'
 
-const OPTIONS = { device: 'tun0', vip: '10.77.0.1', vip6: 'fd77::1', lanDevice: 'eth0' }
+const OPTIONS = { device: 'tun0', vip: '10.99.4.1', vip6: 'fd99:4::1', lanDevice: 'lo', metric: 2 }
 
-describe('tunCommands', () => {
-  it('route the VIPs into the device and give it no address', () => {
-    expect(tunCommands(OPTIONS, 4)).toBe(
-      'link set tun0 up txqueuelen 8192 mtu 1500 addrgenmode none\nroute replace 10.77.0.1/32 dev tun0\n',
-    )
-    expect(tunCommands(OPTIONS, 6)).toBe('route replace fd77::1/128 dev tun0\n')
-  })
-
-  it('send what a node writes back for the VIP to the dispatcher', () => {
-    const node = { ...OPTIONS, dispatcherAddress: '10.78.0.2', dispatcherAddress6: 'fd78::2' }
-    expect(tunCommands(node, 6)).toBe(
-      'route replace fd77::1/128 dev tun0\n' +
-        'route replace fd77::1/128 via fd78::2 dev eth0 table 77\n' +
-        'rule add iif tun0 lookup 77 priority 7700\n',
-    )
-  })
+it('routes the VIPs into the device and gives it no address', () => {
+  expect(tunCommands(OPTIONS, 4)).toBe(
+    'link set tun0 up txqueuelen 8192 mtu 1500 addrgenmode none\nroute replace 10.99.4.1/32 dev tun0 metric 2\n',
+  )
+  expect(tunCommands(OPTIONS, 6)).toBe('route replace fd99:4::1/128 dev tun0 metric 2\n')
 })
 
-const name = `r${process.pid}`
-const SERVICE = { vip: '10.99.4.1', vip6: 'fd99:4::1', port: 80 }
-
-;(whyNoNamespace() === undefined ? describe : describe.skip)('in namespaces', () => {
-  const topology = createTopology(name, 1, SERVICE, undefined, freeHostLink(name))
-  const { dispatcher, nodes, clientLink } = topology
-  beforeAll(() => buildNetwork(topology), 20_000)
-  afterAll(() => removeNetwork(topology.hostDevice, namespacesOf(topology)), 20_000)
-
-  it.each([4, 6] as const)(
-    'a packet that a node does not know reaches the dispatcher over IPv%i',
-    async family => {
-      const vip = family === 4 ? SERVICE.vip : SERVICE.vip6
-      const client = family === 4 ? clientLink.far : `${clientLink.far6}`
-      const routes = { ...OPTIONS, ...SERVICE }
-      const addresses = { dispatcherAddress: dispatcher.address, dispatcherAddress6: dispatcher.address6 }
-      const owners = [await TestOwner.open(0, dispatcher.namespace, routes, vip, client)]
-      try {
-        // As if it had come from the client: the ends are the other way round.
-        const node = `${nodes[0]?.namespace}`
-        const returning = await TestOwner.open(1, node, { ...routes, ...addresses }, client, vip)
-        owners.push(returning)
-        returning.send({ flags: ACK, srcPort: 5000, dstPort: 80, seq: 7 })
-        const arrival = await owners[0]?.take('returned packet', ({ seq }) => seq === 7)
-        expect(arrival?.srcPort).toBe(5000)
-      } finally {
-        for (const owner of owners) owner.close()
-        const rule = ['-n', `${nodes[0]?.namespace}`, 'rule', 'delete', 'iif', 'tun0', 'lookup', '77']
-        for (const family of ['-4', '-6']) await runCommand('ip', [family, ...rule])
-      }
-    },
+it('has one route to the devices of all instances', () => {
+  expect(sharedRouteCommands(['tun0', 'tun1'], '10.99.4.1')).toBe(
+    'link set tun0 up\nlink set tun1 up\nroute replace 10.99.4.1/32 metric 1 nexthop dev tun0 nexthop dev tun1\n',
   )
+})
 
-  it('bringUpTun can be called again, and remove leaves no rule', async () => {
-    const options = {
-      ...OPTIONS,
-      ...SERVICE,
-      dispatcherAddress: dispatcher.address,
-      dispatcherAddress6: dispatcher.address6,
-    }
+;(whyNoNamespace() === undefined ? describe : describe.skip)('in a namespace', () => {
+  let namespace: TestNamespace
+  beforeAll(() => {
+    namespace = new TestNamespace()
+    for (const device of ['tun0', 'tun1'])
+      namespace.ip('tuntap', 'add', 'dev', device, 'mode', 'tun', 'vnet_hdr')
+  })
+  afterAll(() => namespace.remove())
+
+  /** Runs what an owner does at its start, in a process of its own, and prints what `ip route get` says at each step. */
+  function run(steps: string): unknown {
+    const dist = (path: string) => JSON.stringify(join(__dirname, '../../dist', path))
     const script = `
-      const { bringUpTun } = await import(${JSON.stringify(join(__dirname, '../../dist/dispatcher/steering/tun-routes.js'))})
-      const { openTun } = await import(${JSON.stringify(join(__dirname, '../../dist/node/tun/tun-device.js'))})
-      const { execFileSync } = await import('node:child_process')
-      const options = ${JSON.stringify(options)}
+      import { execFileSync } from 'node:child_process'
+      const { bringUpTun } = await import(${dist('dispatcher/steering/tun-routes.js')})
+      const { openTun } = await import(${dist('node/tun/tun-device.js')})
+      const options = ${JSON.stringify(OPTIONS)}
+      const get = () => ['-4', '-6'].map(family => /dev (\\S+)/.exec(String(
+        execFileSync('ip', [family, 'route', 'get', family === '-4' ? options.vip : options.vip6], { stdio: 'pipe' })))[1])
+      const routes = []
+      ${steps}
+      console.log(JSON.stringify(routes))`
+    return JSON.parse(namespace.runSync(process.execPath, '--input-type=module', '-e', script))
+  }
+
+  it('can be brought up again', () => {
+    const routes = run(`
       const device = openTun({ name: 'tun0' })
       await bringUpTun(options)
-      const routes = await bringUpTun(options)
-      const show = () => ['-4', '-6'].map(family => String(execFileSync('ip', [family, 'rule'])).split('iif tun0').length - 1)
-      const before = show()
-      await routes.remove()
-      console.log(JSON.stringify([before, show()]))
-      device.close()`
-    const node = [
-      'netns',
-      'exec',
-      `${nodes[0]?.namespace}`,
-      process.execPath,
-      '--input-type=module',
-      '-e',
-      script,
-    ]
-    expect(JSON.parse(await runCommand('ip', node))).toEqual([
-      [1, 1],
-      [0, 0],
-    ])
-    expect(readFileSync('/proc/net/route', 'utf8')).not.toContain('tun0')
+      await bringUpTun(options)
+      routes.push(get())
+      device.close()`)
+    expect(routes).toEqual([['tun0', 'tun0']])
+    expect(namespace.ip('route').match(/10\.99\.4\.1/g)).toHaveLength(1)
+  })
+
+  it('an instance that has died leaves the packets that name nobody to the others', () => {
+    const lines = sharedRouteCommands(['tun0', 'tun1'], OPTIONS.vip).trim().split('\n')
+    for (const line of lines) namespace.ip(...line.split(' '))
+    const routes = run(`
+      const first = openTun({ name: 'tun0' })
+      const second = openTun({ name: 'tun1' })
+      await bringUpTun({ ...options, device: 'tun1', metric: 3 })
+      await bringUpTun(options)
+      first.close()
+      // The kernel takes up to a second to see that a device has lost its carrier.
+      for (let waited = 0; waited < 5_000 && get().includes('tun0'); waited += 50)
+        await new Promise(resolve => setTimeout(resolve, 50))
+      routes.push(get())
+      second.close()`)
+    expect(routes).toEqual([['tun1', 'tun1']])
+    expect(namespace.ip('route')).toMatch(/10\.99\.4\.1 metric 1/)
   })
 })

@@ -1,7 +1,7 @@
 /**
  * The routes of an owner's TUN device: packets to the VIP go into it, and what comes out of it goes its way. The device
- * must be open; its routes go with it when it closes, the rest goes by `remove`. The VIP is never an address of any
- * device: then nothing on the machine answers ARP, or a segment, for it.
+ * must be open; its routes go with it. The VIP is never an address of any device: then nothing on the machine answers
+ * ARP, or a segment, for it.
  */
 import { readFile, writeFile } from 'node:fs/promises'
 import { CommandError, runCommand } from './command.ts'
@@ -12,9 +12,9 @@ import { SteeringError } from './errors.ts'
  * the default of 500 a burst of new connections already loses SYNs.
  */
 const QUEUE_PACKETS = 8192
-/** Table and priority of the rule for packets that come out of a node's TUN. */
-const RETURN_TABLE = 77
-const RETURN_PRIORITY = 7700
+
+/** The route that instances share has 1. */
+export const FIRST_METRIC = 2
 
 export interface TunRoutesOptions {
   /** An open TUN device. */
@@ -23,24 +23,14 @@ export interface TunRoutesOptions {
   readonly vip6: string | undefined
   /** The device of the LAN, where packets for the VIP arrive; undefined where only this machine itself sends any. */
   readonly lanDevice: string | undefined
-  /**
-   * For nodes: a packet to the VIP that is written to the TUN unchanged goes to the dispatcher, which knows what to
-   * do with a flow that the node does not know. Undefined (on a dispatcher) it would come back.
-   */
-  readonly dispatcherAddress?: string | undefined
-  readonly dispatcherAddress6?: string | undefined
+  /** Of the routes: FIRST_METRIC or more, and another for each instance on a machine. */
+  readonly metric: number
 }
 
-export interface TunRoutes {
-  /** Removes the rules for returned packets, which outlive the device. Idempotent. */
-  remove(): Promise<void>
-}
-
-/** Rejects with a SteeringError of code ROUTES_FAILED. */
-export async function bringUpTun(options: TunRoutesOptions): Promise<TunRoutes> {
+/** May be called again. Rejects with a SteeringError of code ROUTES_FAILED. */
+export async function bringUpTun(options: TunRoutesOptions): Promise<void> {
   try {
     await setSysctls(options)
-    await removeRules(options)
     await runCommand('ip', ['-batch', '-'], tunCommands(options, 4))
     if (options.vip6 !== undefined) await runCommand('ip', ['-6', '-batch', '-'], tunCommands(options, 6))
   } catch (cause) {
@@ -48,26 +38,27 @@ export async function bringUpTun(options: TunRoutesOptions): Promise<TunRoutes> 
     const why = cause instanceof Error ? cause.message : String(cause)
     throw new SteeringError('ROUTES_FAILED', `${options.device}: ${why}`, detail, cause)
   }
-  return { remove: () => removeRules(options) }
 }
 
 /** Lines for `ip -batch`; pure. */
-export function tunCommands(options: TunRoutesOptions, family: 4 | 6): string {
-  const { device, vip, vip6, lanDevice, dispatcherAddress, dispatcherAddress6 } = options
+export function tunCommands({ device, vip, vip6, metric }: TunRoutesOptions, family: 4 | 6): string {
   const target = family === 4 ? `${vip}/32` : `${vip6}/128`
-  const dispatcher = family === 4 ? dispatcherAddress : dispatcherAddress6
-  const lines = [`route replace ${target} dev ${device}`]
-  if (family === 4) {
-    // Without an address of its own the kernel says nothing on the device: no router solicitation, no MLD report.
-    lines.unshift(`link set ${device} up txqueuelen ${QUEUE_PACKETS} mtu 1500 addrgenmode none`)
-  }
-  if (dispatcher !== undefined) {
-    lines.push(
-      `route replace ${target} via ${dispatcher} dev ${lanDevice} table ${RETURN_TABLE}`,
-      `rule add iif ${device} lookup ${RETURN_TABLE} priority ${RETURN_PRIORITY}`,
-    )
-  }
-  return `${lines.join('\n')}\n`
+  const route = `route replace ${target} dev ${device} metric ${metric}\n`
+  if (family === 6) return route
+  // Without an address of its own the kernel says nothing on the device: no router solicitation, no MLD report.
+  return `link set ${device} up txqueuelen ${QUEUE_PACKETS} mtu 1500 addrgenmode none\n${route}`
+}
+
+/**
+ * Lines for `ip -batch` that bring up the TUNs of several instances and route the IPv4 VIP to all at once; pure. Only
+ * packets that name nobody go by this route. But the kernel takes a packet from a device for spoofed unless the route
+ * back to its source, the VIP, has that device (loose filtering, too, where a device has no address), so there is one
+ * route with all of them, before those of each (`metric`). IPv6 has no such check.
+ */
+export function sharedRouteCommands(devices: readonly string[], vip: string): string {
+  const up = devices.map(device => `link set ${device} up\n`)
+  const hops = devices.map(device => ` nexthop dev ${device}`)
+  return `${up.join('')}route replace ${vip}/32 metric 1${hops.join('')}\n`
 }
 
 /**
@@ -78,6 +69,8 @@ async function setSysctls({ device, vip6, lanDevice }: TunRoutesOptions): Promis
   const wanted: [string, string][] = [
     ['net/ipv4/ip_forward', '1'],
     [`net/ipv4/conf/${device}/rp_filter`, '2'],
+    // A device that outlives its process has no carrier meanwhile: then another instance's route holds.
+    [`net/ipv4/conf/${device}/ignore_routes_with_linkdown`, '1'],
   ]
   if (lanDevice !== undefined) {
     wanted.push(
@@ -88,34 +81,15 @@ async function setSysctls({ device, vip6, lanDevice }: TunRoutesOptions): Promis
     )
   }
   if (vip6 !== undefined) {
-    wanted.push(['net/ipv6/conf/all/forwarding', '1'], [`net/ipv6/conf/${device}/disable_ipv6`, '0'])
+    wanted.push(
+      ['net/ipv6/conf/all/forwarding', '1'],
+      [`net/ipv6/conf/${device}/disable_ipv6`, '0'],
+      [`net/ipv6/conf/${device}/ignore_routes_with_linkdown`, '1'],
+    )
   }
   for (const [name, value] of wanted) {
     const path = `/proc/sys/${name}`
     // A write of the same value is not without effect: forwarding resets what hangs on it.
     if ((await readFile(path, 'utf8')).trim() !== value) await writeFile(path, value)
-  }
-}
-
-async function removeRules({ device, vip6, dispatcherAddress }: TunRoutesOptions): Promise<void> {
-  if (dispatcherAddress === undefined) return
-  const rule = [
-    'rule',
-    'delete',
-    'iif',
-    device,
-    'lookup',
-    `${RETURN_TABLE}`,
-    'priority',
-    `${RETURN_PRIORITY}`,
-  ]
-  const families = vip6 === undefined ? ['-4'] : ['-4', '-6']
-  for (const family of families) {
-    try {
-      await runCommand('ip', [family, ...rule])
-    } catch (error) {
-      // That there is none is the usual case.
-      if (!(error instanceof CommandError) || error.code !== 'COMMAND_FAILED') throw error
-    }
   }
 }

@@ -3,6 +3,7 @@
  * starts it opens the socket in the root namespace and passes the descriptor on.
  */
 import { createServer, type Server } from 'node:net'
+import { formatEndpoint } from '../flags.ts'
 import type { Endpoint } from '../options.ts'
 import { UpError } from './errors.ts'
 
@@ -51,8 +52,4 @@ function errorOf({ host, port }: Endpoint, cause: NodeJS.ErrnoException): UpErro
     )
   }
   return new UpError('BAD_FLAG', `--admin ${where} cannot be listened on: ${cause.message}`, cause)
-}
-
-export function formatEndpoint({ host, port }: Endpoint): string {
-  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
 }

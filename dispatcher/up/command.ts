@@ -7,10 +7,11 @@ import { closeSync, fstatSync, ftruncateSync, openSync } from 'node:fs'
 import { totalmem } from 'node:os'
 import { resolve } from 'node:path'
 import { type Command, InvalidArgumentError, Option } from 'commander'
-import { bitRate, endpoint, integer, ipv4, ipv6OrNone, noneIsUndefined } from '../flags.ts'
+import { bitRate, endpoint, formatEndpoint, integer, ipv4, ipv6OrNone, noneIsUndefined } from '../flags.ts'
 import {
   DEFAULT_ADMIN,
   DEFAULT_CLUSTER,
+  DEFAULT_INSTANCES,
   DEFAULT_NODES,
   DEFAULT_PORT,
   DEFAULT_VIP,
@@ -22,7 +23,6 @@ import {
   type Mode,
   type SteeringKind,
 } from '../options.ts'
-import { formatEndpoint } from './admin-socket.ts'
 import { down } from './down.ts'
 import { UpError } from './errors.ts'
 import { type ClusterOptions, LocalCluster } from './local-cluster.ts'
@@ -43,6 +43,7 @@ export interface UpPaths {
 
 interface UpFlags {
   readonly nodes: number
+  readonly instances: number
   readonly root: string
   readonly vip: string
   readonly vip6: string
@@ -65,6 +66,12 @@ export function registerUp(program: Command, paths: UpPaths): void {
   const command = program.command('up').description('build a cluster on this machine and serve a folder')
   command
     .option('--nodes <count>', `nodes, 1 to ${MAX_NODES}`, integer(1, MAX_NODES), DEFAULT_NODES)
+    .option(
+      '--instances <count>',
+      'owners on each node, to use several cores',
+      integer(1, MAX_NODES),
+      DEFAULT_INSTANCES,
+    )
     .option('--root <folder>', 'the files to serve', paths.www)
     .option('--vip <address>', 'the virtual IPv4 address', ipv4, DEFAULT_VIP)
     .option('--vip6 <address>', 'the virtual IPv6 address, or none', ipv6OrNone, DEFAULT_VIP6)
@@ -237,10 +244,12 @@ async function finish(
 }
 
 function optionsOf(flags: UpFlags): ClusterOptions {
-  const { name, nodes, vip, vip6, port, root, admin, mode, steering, linkRate, cacheOctets } = flags
+  const { name, nodes, instances, vip, vip6, port, root, admin, mode, steering, linkRate, cacheOctets } =
+    flags
   return {
     name,
     nodes,
+    instances,
     service: { vip, vip6: noneIsUndefined(vip6), port },
     root: resolve(root),
     admin,

@@ -6,17 +6,22 @@ import { randomBytes } from 'node:crypto'
 import { accessSync, constants, statSync } from 'node:fs'
 import { networkInterfaces } from 'node:os'
 import { delimiter, join } from 'node:path'
+import { formatEndpoint } from '../flags.ts'
 import {
   DEFAULT_CONTROL_PORT,
   DEFAULT_OWNER_ID_BITS,
   type Endpoint,
+  MAX_NODES,
   type Mode,
+  type OwnerOptions,
+  type RoleOptions,
   SECRET_VARIABLE,
   type Service,
   type SteeringKind,
 } from '../options.ts'
+import { nodeFlags, ownerFlags, roleFlags } from '../role-flags.ts'
 import { TOOL_PATH } from '../steering/command.ts'
-import { formatEndpoint, withAdminSocket } from './admin-socket.ts'
+import { withAdminSocket } from './admin-socket.ts'
 import { UpError } from './errors.ts'
 import { removeLeftovers } from './leftovers.ts'
 import { buildNetwork, freeHostLink, removeNetwork, routedTo } from './namespaces.ts'
@@ -43,6 +48,8 @@ const READY_TIMEOUT_PER_NODE_MS = 500
 export interface ClusterOptions {
   readonly name: string
   readonly nodes: number
+  /** Owners on each node. */
+  readonly instances: number
   readonly service: Service
   readonly root: string
   readonly admin: Endpoint
@@ -135,9 +142,9 @@ export class LocalCluster {
   }
 
   async #start(): Promise<void> {
-    const { name, nodes, service, linkBits } = this.#options
+    const { name, nodes, instances, service, linkBits } = this.#options
     checkMachine(this.#options)
-    this.#topology = createTopology(name, nodes, service, linkBits, freeHostLink(name))
+    this.#topology = createTopology(name, nodes, service, linkBits, freeHostLink(name), instances)
     await removeLeftovers(this.#folder, name)
     this.#claimed = this.#folder.claim(this.state)
     if (!this.#claimed) throw new UpError('NAME_IN_USE', `a cluster named ${name} was started just now`)
@@ -176,32 +183,30 @@ export class LocalCluster {
   /** The dispatcher first: the others dial it, and a refused attempt costs them a pause. */
   #commands(topology: Topology, secret: string): RoleCommand[] {
     const { dispatcher, nodes, gatewayNamespace, gatewayAddress, gatewayAddress6 } = topology
-    const { steering } = this.#options
-    const link = `ws://${dispatcher.address}:${DEFAULT_CONTROL_PORT}`
-    const devices = ['--wan', `${GATEWAY_WAN},${GATEWAY_HOST}`, '--lan', GATEWAY_LAN]
-    const bits = ['--owner-bits', `${DEFAULT_OWNER_ID_BITS}`]
-    const gateway = ['--name', 'gateway', '--dispatcher', link, ...this.#serviceFlags(), ...devices, ...bits]
+    const { steering, instances } = this.#options
+    const link = { host: dispatcher.address, port: DEFAULT_CONTROL_PORT }
+    const gateway = {
+      role: 'gateway' as const,
+      ...{ name: 'gateway', id: -1, namespace: gatewayNamespace },
+      ...{ address: gatewayAddress, address6: gatewayAddress6 },
+    }
+    const wires = ['--wan', `${GATEWAY_WAN},${GATEWAY_HOST}`, '--lan', GATEWAY_LAN]
     return [
       this.#command(
         dispatcher,
-        [...this.#ownerFlags(dispatcher), '--steering', steering, '--admin-fd', `${ADMIN_FD}`],
-        {
-          admin: this.#admin,
-          environment: { [SECRET_VARIABLE]: secret },
-        },
+        [...ownerFlags(this.#ownerOptions(dispatcher)), '--steering', steering, '--admin-fd', `${ADMIN_FD}`],
+        { admin: this.#admin, environment: { [SECRET_VARIABLE]: secret } },
       ),
-      this.#command(
-        {
-          role: 'gateway',
-          name: 'gateway',
-          id: -1,
-          namespace: gatewayNamespace,
-          address: gatewayAddress,
-          address6: gatewayAddress6,
-        },
-        [...gateway, '--steering', steering],
+      this.#command(gateway, [
+        ...roleFlags(this.#roleOptions(gateway.name)),
+        ...['--dispatcher', `ws://${formatEndpoint(link)}`, ...wires, '--steering', steering],
+      ]),
+      ...nodes.map(node =>
+        this.#command(node, [
+          ...nodeFlags({ ...this.#ownerOptions(node), dispatcher: link }),
+          ...['--instances', `${instances}`],
+        ]),
       ),
-      ...nodes.map(node => this.#command(node, [...this.#ownerFlags(node), '--dispatcher', link])),
     ]
   }
 
@@ -211,6 +216,7 @@ export class LocalCluster {
     more: Partial<Pick<RoleCommand, 'admin' | 'environment'>> = {},
   ): RoleCommand {
     const { role, name, id, namespace, address, address6 } = member
+    const { nodes, instances } = this.#options
     return {
       role,
       name,
@@ -221,26 +227,22 @@ export class LocalCluster {
       argv: [...this.#context.program, role, ...flags],
       environment: more.environment ?? {},
       admin: more.admin,
-      readyTimeoutMs: READY_TIMEOUT_MS + this.#options.nodes * READY_TIMEOUT_PER_NODE_MS,
+      readyTimeoutMs: READY_TIMEOUT_MS + nodes * instances * READY_TIMEOUT_PER_NODE_MS,
     }
   }
 
-  #ownerFlags({ id, name, address, address6 }: Member): string[] {
+  #ownerOptions({ id, name, address, address6 }: Member): OwnerOptions {
     const { root, mode, cacheOctets } = this.#options
-    return [
-      ...['--id', `${id}`, '--name', name, '--address', address],
-      ...(address6 === undefined ? [] : ['--address6', address6]),
-      ...['--listen', `${address}:${DEFAULT_CONTROL_PORT}`, '--root', root, '--mode', mode],
-      ...['--cache-octets', `${cacheOctets}`],
-      ...['--lan', MEMBER_DEVICE, '--tun', TUN_DEVICE, '--owner-bits', `${DEFAULT_OWNER_ID_BITS}`],
-      ...this.#serviceFlags(),
-    ]
+    return {
+      ...this.#roleOptions(name),
+      ...{ id, address, address6, root, mode, cacheOctets, lan: MEMBER_DEVICE, tun: TUN_DEVICE },
+      listen: { host: address, port: DEFAULT_CONTROL_PORT },
+    }
   }
 
-  #serviceFlags(): string[] {
-    const { name, service } = this.#options
-    const { vip, vip6, port } = service
-    return ['--cluster', name, '--vip', vip, '--vip6', vip6 ?? 'none', '--port', `${port}`]
+  #roleOptions(name: string): RoleOptions {
+    const { name: cluster, service } = this.#options
+    return { cluster, name, ...service, ownerIdBits: DEFAULT_OWNER_ID_BITS }
   }
 
   #changed(): void {
@@ -271,9 +273,18 @@ export class LocalCluster {
 }
 
 /** Whether this machine can do it at all. Throws an UpError. */
-function checkMachine({ root, steering, linkBits }: ClusterOptions): void {
+function checkMachine({ root, steering, mode, linkBits, nodes, instances }: ClusterOptions): void {
   if (process.getuid?.() !== 0) {
     throw new UpError('NOT_ROOT', 'network namespaces and TUN devices need root; run it with sudo')
+  }
+  if (nodes * instances > MAX_NODES) {
+    throw new UpError(
+      'BAD_FLAG',
+      `--nodes times --instances is at most ${MAX_NODES}, not ${nodes * instances}`,
+    )
+  }
+  if (instances > 1 && (mode === 'clone' || steering === 'relay')) {
+    throw new UpError('BAD_FLAG', '--instances needs --mode shift and --steering nft')
   }
   if (!isDirectory(root)) throw new UpError('BAD_FLAG', `--root ${root} is not a directory`)
   checkTool('ip', 'iproute2')

@@ -22,8 +22,9 @@ const STOP_TIMEOUT_MS = 3000
 const MAX_LINE_CHARS = 400
 
 /** How the role's process is started. */
-export interface RoleCommand
-  extends Pick<RoleState, 'name' | 'role' | 'id' | 'namespace' | 'address' | 'address6'> {
+export interface RoleCommand extends Pick<RoleState, 'name' | 'role' | 'id' | 'address' | 'address6'> {
+  /** Undefined: our own. */
+  readonly namespace: string | undefined
   /** The program and its arguments, to be run in the namespace. */
   readonly argv: readonly string[]
   readonly environment: Readonly<Record<string, string>>
@@ -67,7 +68,16 @@ export class SupervisedRole {
   get state(): RoleState | undefined {
     const { name, role, id, namespace, address, address6 } = this.command
     if (this.#process === undefined) return undefined
-    return { ...this.#process, name, role, id, namespace, address, address6, restarts: this.#restarts }
+    return {
+      ...this.#process,
+      name,
+      role,
+      id,
+      namespace: namespace ?? '',
+      address,
+      address6,
+      restarts: this.#restarts,
+    }
   }
 
   /** Resolves when the role serves for the first time; rejects with an UpError when it ended before. */
@@ -103,7 +113,9 @@ export class SupervisedRole {
     if (this.#stopping) return
     const { namespace, argv, environment, readyTimeoutMs } = this.command
     // A session of its own, so that a Ctrl-C at the terminal reaches only the supervisor.
-    const child = spawn('ip', ['netns', 'exec', namespace, ...argv], {
+    const [program = '', ...args] =
+      namespace === undefined ? argv : ['ip', 'netns', 'exec', namespace, ...argv]
+    const child = spawn(program, args, {
       stdio,
       detached: true,
       env: { ...process.env, ...environment },

@@ -83,13 +83,17 @@ export interface Topology {
 /** `gyre`, `gyre-2`: part of names of namespaces and devices, so nothing but these. */
 export const CLUSTER_NAME = /^[a-z][a-z0-9-]{0,31}$/
 
-/** `hostLinkNumber` is 0 to HOST_LINKS - 1; see `preferredHostLink`. Throws an UpError for a VIP within its networks. */
+/**
+ * `hostLinkNumber` is 0 to HOST_LINKS - 1; see `preferredHostLink`. A node's id is that of its first instance. Throws an UpError
+ * for a VIP within its networks.
+ */
 export function createTopology(
   name: string,
   nodes: number,
   service: Service,
   linkBits: number | undefined,
   hostLinkNumber: number,
+  instances = 1,
 ): Topology {
   checkVips(service)
   const with6 = service.vip6 !== undefined
@@ -123,8 +127,8 @@ export function createTopology(
     gatewayMac: macOf(GATEWAY_NUMBER),
     dispatcher: member('dispatcher', 'dispatcher', 0, DISPATCHER_NUMBER),
     nodes: Array.from({ length: nodes }, (_, index) => {
-      const id = index + 1
-      return member('node', `node${id}`, id, FIRST_NODE_NUMBER + id)
+      const number = index + 1
+      return member('node', `node${number}`, 1 + index * instances, FIRST_NODE_NUMBER + number)
     }),
     linkBits,
   }

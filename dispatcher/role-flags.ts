@@ -1,0 +1,32 @@
+/**
+ * The command lines of roles that are started by other roles: the options of a program as the flags that give them.
+ * What is secret does not stand in a command line, which everybody may read.
+ */
+import type { NodeOptions, OwnerOptions, RoleOptions } from './options.ts'
+
+export function roleFlags(options: RoleOptions): string[] {
+  const { cluster, name, vip, vip6, port, ownerIdBits } = options
+  return [
+    ...['--cluster', cluster, '--name', name, '--vip', vip, '--vip6', vip6 ?? 'none', '--port', `${port}`],
+    ...['--owner-bits', `${ownerIdBits}`],
+  ]
+}
+
+export function ownerFlags(options: OwnerOptions): string[] {
+  const { id, address, address6, listen, root, cacheOctets, mode, lan, tun } = options
+  return [
+    ...roleFlags(options),
+    ...['--id', `${id}`, '--address', address],
+    ...(address6 === undefined ? [] : ['--address6', address6]),
+    ...['--listen', endpointText(listen), '--root', root, '--cache-octets', `${cacheOctets}`],
+    ...['--mode', mode, '--lan', lan, '--tun', tun],
+  ]
+}
+
+export function nodeFlags(options: NodeOptions): string[] {
+  return [...ownerFlags(options), '--dispatcher', `ws://${endpointText(options.dispatcher)}`]
+}
+
+function endpointText({ host, port }: { readonly host: string; readonly port: number }): string {
+  return `${host.includes(':') ? `[${host}]` : host}:${port}`
+}
