@@ -127,6 +127,7 @@ describe('fast recovery', () => {
     expect(tcb.config.counters.TCPDSACKUndo).toBe(1)
     expect(tcb.congestion.cwnd).toBeGreaterThanOrEqual(cwnd)
     expect(tcb.rack.multiplier).toBe(2)
+    expect(tcb.rack.reordered).toBe(true)
   })
 
   it('without SACK starts at the third duplicate and goes on at partial acknowledgements (RFC 6582)', () => {

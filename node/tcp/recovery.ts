@@ -171,6 +171,9 @@ export function noteDuplicate(tcb: Tcb, left: Seq, octets: number): void {
   const { recovery } = tcb
   if (recovery.undoCwnd === 0 || recovery.undoOctets <= 0) return
   if (diff(left, recovery.undoUna) < 0) return
+  // What was late, not lost, was reordered. RFC 8985 §6.2 step 3 sees that only in segments that were sent once: a path
+  // that holds packets back for longer than three others take would never show it, and each of them would be sent twice.
+  tcb.rack.reordered = true
   recovery.undoOctets -= octets
   if (recovery.undoOctets > 0) return
   tcb.config.counters.TCPDSACKUndo++
