@@ -1,6 +1,7 @@
 /** `npm run bench`: lists the benchmarks, or runs one. */
 import { Command, InvalidArgumentError } from 'commander'
 import { single } from './single.ts'
+import { throughput } from './throughput.ts'
 
 function seconds(text: string): number {
   const value = Number(text)
@@ -25,6 +26,14 @@ program
   .option('--only <text>', 'only workloads whose name holds this', '')
   .option('--json', 'print JSON', false)
   .action(single)
+
+program
+  .command('throughput')
+  .description('TCP in simulated time: loss × round-trip time × reordering, beside the formulas of the RFCs')
+  .option('--seeds <n>', 'runs of each row', rounds, 10)
+  .option('--only <text>', 'only rows that begin with or hold this, e.g. "0.1 | 50"', '')
+  .option('--write', 'write the committed table anew', false)
+  .action(throughput)
 
 program.parseAsync().catch((error: unknown) => {
   process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`)

@@ -17,6 +17,31 @@ export function drop(p: number): LossyElement {
 }
 
 /**
+ * One packet in every stretch of `packets`, at a random place of it: as random as `drop` from packet to packet, with less
+ * chance in how many are lost in the long run.
+ */
+export function dropOneIn(packets: number): LossyElement {
+  const element = {
+    lost: 0,
+    attach({ random }, next) {
+      const stream = random.fork()
+      let place = stream.int(packets)
+      let at = 0
+      return packet => {
+        const isLost = at === place
+        if (++at === packets) {
+          at = 0
+          place = stream.int(packets)
+        }
+        if (isLost) element.lost++
+        else next(packet)
+      }
+    },
+  } satisfies LossyElement
+  return element
+}
+
+/**
  * The Gilbert-Elliott channel: before each packet a good channel turns bad with probability `toBad` and a bad one
  * good with `toGood`; a bad one loses a packet with `lossInBad`. Loss in the long run: toBad / (toBad + toGood) *
  * lossInBad, in bursts of 1 / toGood packets.
