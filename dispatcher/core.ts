@@ -18,7 +18,6 @@ import {
   type SteerMessage,
 } from '../node/stack/messages.ts'
 import { OWNER_PROTOCOL, Owner, type OwnerConfig } from '../node/stack/owner.ts'
-import type { Flow as TcpFlow } from '../node/tcp/tcb.ts'
 import type { PacketBatch } from '../node/tun/packet-batch.ts'
 import { Acceptor } from './acceptor.ts'
 import { Directory } from './directory.ts'
@@ -41,7 +40,8 @@ export interface DispatcherWorld {
   now(): number
   /** Wall clock in whole seconds. */
   nowSecond(): number
-  initialSequence(flow: TcpFlow, now: number): number
+  /** The same in ms. */
+  wallMs(): number
   /** The owners that the gateways steer to have changed. */
   ownersChanged(members: readonly Member[]): void
   /** Points the fallback element of a flow at an owner, and says whether the kernel does so now. */
@@ -85,8 +85,8 @@ export class DispatcherCore {
         send: (to, envelope) => world.send(to, envelope),
         sendDroppable: (to, envelope) => world.sendDroppable(to, envelope),
         random: () => world.random(),
-        initialSequence: (flow, now) => world.initialSequence(flow, now),
         nowSecond: () => world.nowSecond(),
+        wallMs: () => world.wallMs(),
         owned: () => {},
         closed: () => {},
         forwarding: forward => world.recordPlaced(forward),

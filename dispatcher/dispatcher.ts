@@ -9,9 +9,9 @@ import { Mesh } from '../node/control/mesh.ts'
 import { encodeClusterMessage } from '../node/server/messages.ts'
 import type { OperatorHost } from '../node/server/operator.ts'
 import { Driver } from '../node/stack/driver.ts'
+import { DEFAULT_LIMITS } from '../node/stack/limits.ts'
 import { Vips } from '../node/stack/vips.ts'
 import { tcpConfig } from '../node/tcp/config.ts'
-import { initialSequenceNumber } from '../node/tcp/isn.ts'
 import { openTun } from '../node/tun/tun-device.ts'
 import { createAdminServer } from './admin/server.ts'
 import { Asks } from './asks.ts'
@@ -26,8 +26,8 @@ import { tableName } from './steering/nft-rules.ts'
 import { NftSteering } from './steering/nft-steering.ts'
 import { bringUpTun, FIRST_METRIC } from './steering/tun-routes.ts'
 
-/** Connections under way here, and the birth records of all others. */
-const MAX_DISPATCHER_FLOWS = 1 << 20
+/** One for each connection of the cluster, at some 250 octets. */
+const MAX_BIRTH_RECORDS = 1 << 20
 /** Ids of connections: 11 random bits a run, so that two runs, or two dispatchers, give none twice. */
 const RUN_BITS = 11
 const CONNECTION_BITS = 32
@@ -51,13 +51,11 @@ class Dispatcher implements RunningRole {
   readonly #device: ReturnType<typeof openTun>
   readonly #driver: Driver
   readonly #admin: ReturnType<typeof createAdminServer>
-  readonly #secret: Uint8Array
   #stopped: Promise<void> | undefined = undefined
 
   constructor(options: DispatcherOptions) {
     this.#options = options
     const { id, ownerIdBits } = options
-    this.#secret = secretKey(options.secret)
     this.#device = openTun({ name: options.tun })
     this.#device.onError = error => {
       throw error
@@ -80,8 +78,9 @@ class Dispatcher implements RunningRole {
         vips: Vips.parse(options.vip, options.vip6, options.port),
         tcp: tcpConfig({ ownerId: id, ownerIdBits }),
         mode: options.mode,
-        maxFlows: MAX_DISPATCHER_FLOWS,
+        limits: { ...DEFAULT_LIMITS, forwards: MAX_BIRTH_RECORDS },
         idBase: idBase(id, ownerIdBits),
+        secret: secretKey(options.secret),
       },
       {
         transmit: batch => void this.#device.send(batch),
@@ -90,8 +89,7 @@ class Dispatcher implements RunningRole {
         random: () => randomBytes(4).readInt32LE(),
         now,
         nowSecond: () => Math.floor(Date.now() / 1000),
-        // By the wall clock: a new connection's numbers stay ahead of the old one's whichever dispatcher accepts it.
-        initialSequence: flow => initialSequenceNumber(this.#secret, flow, Date.now()),
+        wallMs: Date.now,
         ownersChanged: members => this.#ownersChanged(members),
         steer: (flow, to, steered) => this.#steer(flow, to, steered),
         recordPlaced: record => this.#relay?.set(record),

@@ -6,15 +6,14 @@ import { randomBytes, randomFillSync } from 'node:crypto'
 import { openResources } from '../node/server/resources.ts'
 import { StandaloneCore } from '../node/server/standalone.ts'
 import { Driver } from '../node/stack/driver.ts'
+import { DEFAULT_LIMITS } from '../node/stack/limits.ts'
 import { Vips } from '../node/stack/vips.ts'
 import { tcpConfig } from '../node/tcp/config.ts'
-import { initialSequenceNumber } from '../node/tcp/isn.ts'
 import { openTun } from '../node/tun/tun-device.ts'
 import type { RunningRole, ServeOptions } from './options.ts'
 import { bringUpTun, FIRST_METRIC } from './steering/tun-routes.ts'
 
 const OWNER_ID = 0
-const MAX_FLOWS = 1 << 20
 const SECRET_OCTETS = 32
 
 /** Rejects where the files cannot be read or the device cannot be made; the device goes when the process ends. */
@@ -26,21 +25,21 @@ export async function runServe(options: ServeOptions): Promise<RunningRole> {
   device.onError = error => {
     throw error
   }
-  const secret = randomBytes(SECRET_OCTETS)
   const core = new StandaloneCore(
     {
       id: OWNER_ID,
       vips: Vips.parse(vip, vip6, port),
       tcp: tcpConfig({ ownerId: OWNER_ID }),
-      maxFlows: MAX_FLOWS,
+      limits: DEFAULT_LIMITS,
       idBase: 0,
+      secret: randomBytes(SECRET_OCTETS),
     },
     {
       transmit: batch => void device.send(batch),
       random: randomInt32,
       now,
       nowSecond: () => Math.floor(Date.now() / 1000),
-      initialSequence: flow => initialSequenceNumber(secret, flow, Date.now()),
+      wallMs: Date.now,
       wake: () => driver.schedule(),
     },
     resources,

@@ -11,14 +11,13 @@ import { NodeCore } from './server/core.ts'
 import type { Member } from './server/messages.ts'
 import { openResources } from './server/resources.ts'
 import { Driver } from './stack/driver.ts'
+import { DEFAULT_LIMITS } from './stack/limits.ts'
 import { Vips } from './stack/vips.ts'
 import { tcpConfig } from './tcp/config.ts'
 import { openTun } from './tun/tun-device.ts'
 
 /** The dispatcher's id where nothing else is configured. */
 const DISPATCHER_ID = 0
-/** Flows of one node: connections and tombstones. */
-const MAX_NODE_FLOWS = 1 << 20
 
 export async function runNode(options: NodeOptions): Promise<RunningRole> {
   const { id, name, cluster, listen } = options
@@ -76,8 +75,10 @@ export async function runNode(options: NodeOptions): Promise<RunningRole> {
       vips: Vips.parse(options.vip, options.vip6, options.port),
       tcp: tcpConfig({ ownerId: id, ownerIdBits: options.ownerIdBits }),
       mode: options.mode,
-      maxFlows: MAX_NODE_FLOWS,
+      limits: DEFAULT_LIMITS,
       idBase: 0,
+      // A node never accepts: what has no owner goes to the dispatcher.
+      secret: undefined,
     },
     {
       transmit: batch => void device.send(batch),

@@ -73,9 +73,8 @@ export class NodeCore {
         send: (to, envelope) => world.send(to, envelope),
         sendDroppable: (to, envelope) => world.sendDroppable(to, envelope),
         random: () => world.random(),
-        // A node never accepts: what has no owner goes to the dispatcher.
-        initialSequence: () => 0,
         nowSecond: () => world.nowSecond(),
+        wallMs: () => world.nowSecond() * 1000,
         owned: connection => this.#reporter.owned(connection, world.now()),
         closed: connection => this.#reporter.closed(connection, world.now()),
         forwarding: () => {},

@@ -2,8 +2,8 @@
  * One process that serves alone: an owner that accepts connections itself, with the static site on it, and no one to
  * hand them to. The program (`dispatcher/serve.ts`) gives it a TUN, files and a clock.
  */
-import { Owner, type OwnerConfig } from '../stack/owner.ts'
-import type { Flow as TcpFlow } from '../tcp/tcb.ts'
+import { Owner } from '../stack/owner.ts'
+import type { OwnerConfig } from '../stack/owner-environment.ts'
 import type { PacketBatch } from '../tun/packet-batch.ts'
 import { type Resources, Site } from './site.ts'
 
@@ -15,7 +15,8 @@ export interface StandaloneWorld {
   now(): number
   /** Wall clock in whole seconds. */
   nowSecond(): number
-  initialSequence(flow: TcpFlow, now: number): number
+  /** The same in ms. */
+  wallMs(): number
   /** The deadline may have moved earlier. */
   wake(): void
 }
@@ -50,8 +51,8 @@ export class StandaloneCore {
         send: () => false,
         sendDroppable: () => false,
         random: () => world.random(),
-        initialSequence: (flow, now) => world.initialSequence(flow, now),
         nowSecond: () => world.nowSecond(),
+        wallMs: () => world.wallMs(),
         owned: () => {},
         closed: () => {},
         forwarding: () => {},

@@ -1,5 +1,19 @@
 /** What an owner counts; every field only grows, but for those that say otherwise. */
 
+/** What the listener counts, by its names in `nstat` (TcpExt). */
+export interface ListenCounters {
+  SyncookiesSent: number
+  SyncookiesRecv: number
+  /** Acknowledgements of no cookie, while cookies were awaited. */
+  SyncookiesFailed: number
+  /** Cookies sent because there were too many half-open connections; it is the only reason here. */
+  TCPReqQFullDoCookies: number
+  /** Connections refused because there was no room for them. */
+  ListenOverflows: number
+  /** The same, and whatever else kept a connection from being accepted. */
+  ListenDrops: number
+}
+
 export interface OwnerCounters {
   /** Connections accepted here by a handshake of our own. */
   accepted: number
@@ -23,8 +37,7 @@ export interface OwnerCounters {
   droppedForwards: number
   /** RST sent for segments of no connection. */
   resetsSent: number
-  /** SYNs refused because a table was full. */
-  refusedSyns: number
+  readonly listen: ListenCounters
   /** Packets that were not TCP for the VIP, malformed or with a bad checksum, by verdict. */
   discarded: Record<string, number>
   closed: number
@@ -43,7 +56,14 @@ export function createOwnerCounters(): OwnerCounters {
     unknownPackets: 0,
     droppedForwards: 0,
     resetsSent: 0,
-    refusedSyns: 0,
+    listen: {
+      SyncookiesSent: 0,
+      SyncookiesRecv: 0,
+      SyncookiesFailed: 0,
+      TCPReqQFullDoCookies: 0,
+      ListenOverflows: 0,
+      ListenDrops: 0,
+    },
     discarded: {},
     closed: 0,
   }

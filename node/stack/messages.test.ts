@@ -30,7 +30,12 @@ const octets = fc.uint8Array({ maxLength: 100 })
 
 const message: fc.Arbitrary<OwnerMessage> = fc.oneof(
   fc.record({ type: fc.constant('PACKET' as const), hops: fc.nat(20), octets }),
-  fc.record({ type: fc.constant('RETURNED' as const), hops: fc.nat(20), octets }),
+  fc.record({
+    type: fc.constant('RETURNED' as const),
+    hops: fc.nat(20),
+    octets,
+    leastIsn: fc.option(int32, { nil: undefined }),
+  }),
   fc.record({ type: fc.constant('OWNED' as const), connections: fc.array(owned, { maxLength: 3 }) }),
   fc.record({ type: fc.constant('CLOSED' as const), connections: fc.array(owned, { maxLength: 3 }) }),
   fc.record({ type: fc.constant('STEER' as const), connection: count, epoch: count, flow, to: fc.nat(1023) }),

@@ -21,6 +21,8 @@ export interface ReturnedMessage {
   readonly type: 'RETURNED'
   readonly hops: number
   readonly octets: Uint8Array
+  /** Of a SYN that took over a connection in TIME-WAIT here: what its ISN must not be below (RFC 6191). */
+  readonly leastIsn: number | undefined
 }
 /** To the dispatcher, after the fact: the sender owns these connections now. */
 export interface OwnedMessage {
@@ -71,8 +73,9 @@ export function encodeOwnerMessage(message: OwnerMessage): unknown[] {
   const tag = TYPES.indexOf(message.type)
   switch (message.type) {
     case 'PACKET':
-    case 'RETURNED':
       return [tag, message.hops, message.octets]
+    case 'RETURNED':
+      return [tag, message.hops, message.octets, message.leastIsn ?? null]
     case 'OWNED':
     case 'CLOSED':
       return [tag, message.connections.map(exportOwned)]
@@ -91,8 +94,10 @@ export function decodeOwnerMessage(plain: readonly unknown[]): OwnerMessage | un
     case undefined:
       return undefined
     case 'PACKET':
-    case 'RETURNED':
       return isCount(a) && isPacket(b) ? { type, hops: a, octets: b } : undefined
+    case 'RETURNED':
+      if (!isCount(a) || !isPacket(b) || !(c === null || isInt32(c))) return undefined
+      return { type, hops: a, octets: b, leastIsn: c ?? undefined }
     case 'OWNED':
     case 'CLOSED': {
       const connections = importAllOwned(a)
@@ -137,6 +142,10 @@ function importOwned(plain: unknown): Owned | undefined {
 
 function isCount(value: unknown): value is number {
   return Number.isSafeInteger(value) && (value as number) >= 0
+}
+
+function isInt32(value: unknown): value is number {
+  return typeof value === 'number' && (value | 0) === value
 }
 
 function isPacket(value: unknown): value is Uint8Array {

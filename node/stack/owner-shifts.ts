@@ -189,7 +189,7 @@ export class OwnerShifts {
   }
 
   #admits(prepare: Prepare): ShiftRefusal | undefined {
-    if (prepare.octets > MAX_OCTETS_BY_VALUE || this.#owner.flows.full) return 'NO_MEMORY'
+    if (prepare.octets > MAX_OCTETS_BY_VALUE || this.#owner.full) return 'NO_MEMORY'
     return this.#owner.application.admits(prepare)
   }
 

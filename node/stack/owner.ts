@@ -7,14 +7,14 @@ import type { Flow } from '../../clone/flow.ts'
 import type { ShiftResult } from '../../shift/outgoing.ts'
 import { segmentArrives } from '../tcp/arrival.ts'
 import type { TcpConfig } from '../tcp/config.ts'
-import { CONFIRMED, takeEvents } from '../tcp/events.ts'
-import { acceptSyn, flowOf } from '../tcp/open.ts'
+import { CONFIRMED, ESTABLISHED, takeEvents } from '../tcp/events.ts'
+import type { HashKey } from '../tcp/isn.ts'
 import { nextSegment } from '../tcp/output.ts'
 import { pathMtu } from '../tcp/path-mtu.ts'
 import { resetFor } from '../tcp/reset.ts'
 import { asSeq } from '../tcp/seq.ts'
-import type { Flow as TcpFlow } from '../tcp/tcb.ts'
-import { reusable } from '../tcp/time-wait.ts'
+import type { Tcb } from '../tcp/tcb.ts'
+import { isnAfter, reusable } from '../tcp/time-wait.ts'
 import { expire } from '../tcp/timers.ts'
 import { createTransmission } from '../tcp/transmission.ts'
 import { retainUnread } from '../tcp/user.ts'
@@ -29,6 +29,8 @@ import { Emitter } from './emitter.ts'
 import { Epochs } from './epochs.ts'
 import { FlowTable } from './flow-table.ts'
 import { Forwards } from './forwards.ts'
+import type { OwnerLimits } from './limits.ts'
+import { Listener } from './listener.ts'
 import {
   type ClosedMessage,
   decodeOwnerMessage,
@@ -63,10 +65,11 @@ export interface OwnerConfig {
   readonly tcp: TcpConfig
   /** `shift`: we stamp our own id, and packets come straight to us. `clone`: the dispatcher's, and it relays. */
   readonly mode: 'shift' | 'clone'
-  /** Connections and forwards together; new ones beyond are refused. */
-  readonly maxFlows: number
+  readonly limits: OwnerLimits
   /** Upper part of the ids of connections that begin here, so that no two owners give the same. */
   readonly idBase: number
+  /** The cluster's, at an owner that accepts: a dispatcher. */
+  readonly secret: HashKey | undefined
 }
 
 /** What an owner asks of the world around it. */
@@ -78,10 +81,10 @@ export interface OwnerEnvironment {
   sendDroppable(to: number, envelope: unknown[]): boolean
   /** A uniformly distributed int32. */
   random(): number
-  /** The initial sequence number of a new connection (RFC 6528); the secret is the cluster's. */
-  initialSequence(flow: TcpFlow, now: number): number
   /** Wall clock in whole seconds. */
   nowSecond(): number
+  /** The same in ms, as the sequence numbers and timestamps of new connections follow it on every machine. */
+  wallMs(): number
   /** We own the connection now, or it ended here: for the dispatchers' records, off the packet path. */
   owned(connection: Connection): void
   closed(connection: Connection): void
@@ -109,6 +112,7 @@ export class Owner {
   readonly #timers = new TimerQueue<Connection>()
   readonly #emitter: Emitter
   readonly #shifts: OwnerShifts
+  readonly #listener: Listener | undefined
   readonly #segment = createSegment()
   readonly #icmpError = createIcmpError()
   readonly #out = createTransmission()
@@ -121,6 +125,8 @@ export class Owner {
   #nextId = 1
   /** Of the call under way. */
   #now = 0
+  /** Of the packet under way, a SYN that took over a connection in TIME-WAIT: what its ISN must not be below. */
+  #leastIsn: number | undefined = undefined
   #sweepAt = Number.POSITIVE_INFINITY
   connections = 0
 
@@ -128,16 +134,22 @@ export class Owner {
     this.config = config
     this.environment = environment
     this.application = application
-    this.flows = new FlowTable(environment.random(), config.maxFlows)
-    this.forwards = new Forwards(this.flows, this.byId, ({ id, epoch }) =>
-      this.epochs.note(id, epoch, this.#now),
-    )
+    const { limits, secret, tcp } = config
+    this.flows = new FlowTable(environment.random(), limits.connections + limits.forwards)
+    const forgotten = ({ id, epoch }: Forward) => this.epochs.note(id, epoch, this.#now)
+    this.forwards = new Forwards(this.flows, this.byId, forgotten, limits.forwards)
     this.#emitter = new Emitter(config.vips, batch => environment.transmit(batch))
     this.#shifts = new OwnerShifts(this)
+    this.#listener = secret && new Listener(tcp, secret, this.counters.listen, limits.halfOpen)
   }
 
   get isDispatcher(): boolean {
     return this.config.id === this.config.dispatcherId
+  }
+
+  /** Whether there is no room for one more connection. */
+  get full(): boolean {
+    return this.connections >= this.config.limits.connections
   }
 
   get shifting(): number {
@@ -248,7 +260,7 @@ export class Owner {
     else if (before !== undefined) this.#forget(before)
     const namesake = this.byId.get(connection.id)
     if (namesake?.kind === 'forward') this.forwards.remove(namesake)
-    if (!this.flows.set(connection)) return false
+    if (this.full || !this.flows.set(connection)) return false
     this.byId.set(connection.id, connection)
     this.connections++
     this.markDirty(connection)
@@ -260,6 +272,13 @@ export class Owner {
     this.flows.delete(connection)
     if (this.byId.get(connection.id) === connection) this.byId.delete(connection.id)
     this.connections--
+    this.#setHalfOpen(connection, false)
+  }
+
+  #setHalfOpen(connection: Connection, halfOpen: boolean): void {
+    if (this.#listener === undefined || connection.halfOpen === halfOpen) return
+    connection.halfOpen = halfOpen
+    this.#listener.halfOpen += halfOpen ? 1 : -1
   }
 
   addForward(forward: Forward, now: number): void {
@@ -336,6 +355,7 @@ export class Owner {
     if ((this.#segment.flags & (SYN | ACK | RST)) !== SYN || connection.tcb.state !== 'TIME-WAIT')
       return false
     if (!reusable(connection.tcb, this.#segment, now)) return false
+    this.#leastIsn = isnAfter(connection.tcb)
     this.#closed(connection, now)
     return true
   }
@@ -352,7 +372,10 @@ export class Owner {
   #advance(connection: Connection, now: number): void {
     const { tcb } = connection
     const events = takeEvents(tcb)
-    if ((events & CONFIRMED) !== 0 && connection.confirmTo >= 0) this.#shifts.confirm(connection)
+    if ((events & (CONFIRMED | ESTABLISHED)) !== 0) {
+      this.#setHalfOpen(connection, false)
+      if ((events & CONFIRMED) !== 0 && connection.confirmTo >= 0) this.#shifts.confirm(connection)
+    }
     if (events !== 0) this.application.advanced(connection, events, now)
     if (connection.frozen) return
     if (tcb.state === 'CLOSED') {
@@ -405,6 +428,8 @@ export class Owner {
    */
   #unknown(batch: PacketBatch, index: number, hops: number, returnedBy: number, now: number): void {
     const segment = this.#segment
+    const leastIsn = this.#leastIsn
+    this.#leastIsn = undefined
     if (!this.isDispatcher) {
       this.counters.unknownPackets++
       if (hops >= MAX_HOPS) {
@@ -412,10 +437,10 @@ export class Owner {
         return
       }
       const octets = batch.copyOf(index)
-      this.#sendPacket(this.config.dispatcherId, { type: 'RETURNED', hops: hops + 1, octets })
+      this.#sendPacket(this.config.dispatcherId, { type: 'RETURNED', hops: hops + 1, octets, leastIsn })
       return
     }
-    if ((segment.flags & (SYN | ACK | RST)) === SYN) return this.#accept(now)
+    if ((segment.flags & (SYN | ACK | RST)) === SYN) return this.#accept(leastIsn, now)
     const named = segment.hasTimestamps
       ? segment.tsEcr & ((1 << this.config.tcp.ownerIdBits) - 1)
       : this.config.id
@@ -430,31 +455,47 @@ export class Owner {
     if ((segment.flags & RST) !== 0 || !this.environment.settled()) {
       return count(this.counters.discarded, 'unknown-flow')
     }
+    if (this.#acceptCookie(now)) return
     if (!resetFor(segment, this.#out)) return
     this.counters.resetsSent++
     this.#emitter.emit(this.#flowOfSegment(), this.#out, undefined)
   }
 
-  #accept(now: number): void {
+  #accept(leastIsn: number | undefined, now: number): void {
     const segment = this.#segment
     if (segment.dstPort !== this.config.vips.port) {
       if (!resetFor(segment, this.#out)) return
       this.counters.resetsSent++
       return this.#emitter.emit(this.#flowOfSegment(), this.#out, undefined)
     }
-    if (this.flows.full) {
-      this.counters.refusedSyns++
-      return
-    }
-    const flow = this.#flowOfSegment()
-    const { environment } = this
-    const isn = environment.initialSequence(flowOf(segment), now)
-    const tcb = acceptSyn(segment, this.config.tcp, isn, environment.random() & 0xffffff, now)
-    const connection = new Connection(this.config.idBase + this.#nextId++, 0, flow, tcb)
-    connection.since = environment.nowSecond()
+    const wallMs = this.environment.wallMs()
+    const tcb = this.#listener?.syn(segment, leastIsn, this.full, wallMs, now, this.#out)
+    if (tcb === undefined) return this.#emitter.emit(this.#flowOfSegment(), this.#out, undefined)
+    this.#begin(tcb, now)
+  }
+
+  /** Takes the acknowledgement of a cookie; false where the segment is none and may be reset. */
+  #acceptCookie(now: number): boolean {
+    const listener = this.#listener
+    if (listener === undefined || this.#segment.dstPort !== this.config.vips.port) return false
+    const tcb = listener.acknowledgement(this.#segment, this.environment.wallMs(), now)
+    if (tcb === undefined) return listener.awaitsCookies(now)
+    if (this.full) {
+      // The client believes that it is connected, and sends its request again.
+      this.counters.listen.ListenOverflows++
+      this.counters.listen.ListenDrops++
+    } else this.#deliver(this.#begin(tcb, now), now)
+    return true
+  }
+
+  #begin(tcb: Tcb, now: number): Connection {
+    const connection = new Connection(this.config.idBase + this.#nextId++, 0, this.#flowOfSegment(), tcb)
+    connection.since = this.environment.nowSecond()
     this.install(connection)
+    this.#setHalfOpen(connection, true)
     this.counters.accepted++
     this.application.accepted(connection, now)
+    return connection
   }
 
   #flowOfSegment(): Flow {
@@ -490,7 +531,10 @@ export class Owner {
         this.counters.receivedForwards++
         return this.#inject(message.octets, message.hops, NOT_RETURNED, now)
       case 'RETURNED':
-        return this.#inject(message.octets, message.hops, from, now)
+        this.#leastIsn = message.leastIsn
+        this.#inject(message.octets, message.hops, from, now)
+        this.#leastIsn = undefined
+        return
       case 'STEERED':
         return this.#shifts.outgoing.steered(message.connection, message.epoch, message.ok, now)
       case 'OWNED':

@@ -18,6 +18,8 @@ const MSS_TABLE = [216, 536, 1_220, 1_380, 1_420, 1_440, 1_460, 8_940] as const
 /** ms; a cookie counts for this period and the next (Linux: 60 s). */
 const PERIOD_MS = 64_000
 const MAX_AGE_PERIODS = 1
+/** ms after which a cookie surely counts no more. */
+export const COOKIE_LIFE_MS = (1 + MAX_AGE_PERIODS) * PERIOD_MS
 /** What keeps the uses of one key apart; above those of `isn.ts`. */
 const FOR_BASE = 3
 const FOR_COUNT = 0x100
@@ -118,6 +120,7 @@ export function acceptCookie(
   if (index < 0) return undefined
   restoreSyn(segment, config, irs, MSS_TABLE[index] as number)
   const tcb = acceptSyn(syn, config, iss, tsOffset, now)
+  if (tcb.ts.on) neverBelow(tcb, segment.tsEcr)
   tcb.snd.nxt = add(asSeq(iss), 1)
   tcb.ack.sent = tcb.rcv.nxt
   tcb.rcv.edge = add(tcb.rcv.nxt, Math.min(config.receiveInitialOctets, 0xffff))
@@ -125,6 +128,13 @@ export function acceptCookie(
   appendRecord(tcb.sent, tcb.snd.iss, tcb.snd.nxt, now, RETRANSMITTED)
   tcb.timers.rto = now + tcb.rtt.rtoMs
   return tcb
+}
+
+/** TSval never steps back, even where another machine's clock, or one that was set, stamped the cookie. */
+function neverBelow(tcb: Tcb, tsVal: number): void {
+  const bits = tcb.config.ownerIdBits
+  const tick = tsVal >>> bits
+  if ((tick - tcb.ts.tick) << bits > 0) tcb.ts.tick = tick
 }
 
 /** Fills `syn` with what the peer's SYN must have been. */

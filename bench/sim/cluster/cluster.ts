@@ -11,6 +11,7 @@ import type { FlowKey } from '../../../dispatcher/steering/steering.ts'
 import { NodeCore } from '../../../node/server/core.ts'
 import type { ServerLimits } from '../../../node/server/limits.ts'
 import type { Connection } from '../../../node/stack/connection.ts'
+import { DEFAULT_LIMITS, type OwnerLimits } from '../../../node/stack/limits.ts'
 import type { Owner, OwnerConfig } from '../../../node/stack/owner.ts'
 import { Vips } from '../../../node/stack/vips.ts'
 import { type TcpConfig, tcpConfig } from '../../../node/tcp/config.ts'
@@ -35,7 +36,9 @@ const DISPATCHER = 0
 const OWNER_ID_BITS = 8
 /** Virtual wall clock of the first instant, in seconds. */
 export const EPOCH_SECOND = 1_800_000_000
-const MAX_FLOWS = 65_536
+const FLOOD_ARENA_OCTETS = 8_192
+/** The cluster's, so that a dispatcher that was restarted has it, too. */
+const SECRET = Uint8Array.from({ length: 16 }, (_, index) => index)
 
 export interface ClusterOptions {
   readonly seed: number
@@ -54,6 +57,8 @@ export interface ClusterOptions {
   readonly steerMs?: number
   readonly tcp?: Partial<TcpConfig>
   readonly limits?: ServerLimits
+  /** Of each owner. */
+  readonly ownerLimits?: Partial<OwnerLimits>
 }
 
 type Core = NodeCore | DispatcherCore
@@ -190,6 +195,20 @@ export class Cluster {
     return true
   }
 
+  /** Packets reach the dispatcher, as many at once as its device would hand over: a flood from outside. */
+  flood(packets: readonly Packet[]): void {
+    const host = this.#host(DISPATCHER)
+    const batch = new PacketBatch(FLOOD_ARENA_OCTETS)
+    for (const packet of packets) {
+      if (batch.push(packet)) continue
+      host.core.receiveBatch(batch, this.now)
+      batch.clear()
+      batch.push(packet)
+    }
+    host.core.receiveBatch(batch, this.now)
+    this.#wake(host)
+  }
+
   /** The process ends at once and says nothing to anybody. */
   kill(id: number): void {
     const host = this.#host(id)
@@ -242,9 +261,10 @@ export class Cluster {
       vips: this.vips,
       tcp: tcpConfig({ ownerId: id, ownerIdBits: OWNER_ID_BITS, ...this.options.tcp }),
       mode: this.options.mode ?? 'shift',
-      maxFlows: MAX_FLOWS,
+      limits: { ...DEFAULT_LIMITS, ...this.options.ownerLimits },
       // Another run of the dispatcher gives none of the ids of the run before.
       idBase: this.#runs++ * 2 ** 32,
+      secret: id === DISPATCHER ? SECRET : undefined,
     }
     const common = {
       transmit: (batch: PacketBatch) => this.#transmit(id, batch),
@@ -274,7 +294,7 @@ export class Cluster {
       config,
       {
         ...common,
-        initialSequence: () => world.random.int32(),
+        wallMs: () => EPOCH_SECOND * 1000 + this.now,
         ownersChanged: members => {
           void this.steering.setOwners(
             members.map(({ id: owner }) => ({
