@@ -17,7 +17,8 @@ import {
   type OwnedMessage,
   type SteerMessage,
 } from '../node/stack/messages.ts'
-import { OWNER_PROTOCOL, Owner, type OwnerConfig } from '../node/stack/owner.ts'
+import { OWNER_PROTOCOL, Owner } from '../node/stack/owner.ts'
+import type { OwnerConfig } from '../node/stack/owner-environment.ts'
 import type { PacketBatch } from '../node/tun/packet-batch.ts'
 import { Acceptor } from './acceptor.ts'
 import { Directory } from './directory.ts'

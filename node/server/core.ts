@@ -4,7 +4,8 @@
  */
 import type { Connection } from '../stack/connection.ts'
 import { encodeOwnerMessage } from '../stack/messages.ts'
-import { OWNER_PROTOCOL, Owner, type OwnerConfig } from '../stack/owner.ts'
+import { OWNER_PROTOCOL, Owner } from '../stack/owner.ts'
+import type { OwnerConfig } from '../stack/owner-environment.ts'
 import type { PacketBatch } from '../tun/packet-batch.ts'
 import type { ServerLimits } from './limits.ts'
 import {

@@ -38,8 +38,8 @@ export class Connection implements Flow, Timed {
   frozen = false
   /** The former owner that waits for SHIFTED, or -1. */
   confirmTo = -1
-  /** Whether it counts among the listener's half-open ones. */
-  halfOpen = false
+  /** Octets of it that `ReceiveMemory` counts. */
+  heldOctets = 0
   queuedAt = Number.POSITIVE_INFINITY
 
   constructor(id: number, epoch: number, flow: Flow, tcb: Tcb) {

@@ -1,5 +1,18 @@
 /** What an owner counts; every field only grows, but for those that say otherwise. */
 
+/** What the bounds of memory and of tables cost connections, by its names in `nstat` (TcpExt). */
+export interface MemoryCounters {
+  /** Connections in TIME-WAIT that ended early, because there were too many or their place was needed. */
+  TCPTimeWaitOverflow: number
+  /** Half-open connections that gave their place to one that was proven. */
+  TCPReqQFullDrop: number
+  /** Times that memory for received octets came to be scarce. */
+  TCPMemoryPressures: number
+  /** Times that a connection gave up what it held beyond gaps (RFC 2018 §8), and stretches given up. */
+  PruneCalled: number
+  OfoPruned: number
+}
+
 /** What the listener counts, by its names in `nstat` (TcpExt). */
 export interface ListenCounters {
   SyncookiesSent: number
@@ -38,6 +51,7 @@ export interface OwnerCounters {
   /** RST sent for segments of no connection. */
   resetsSent: number
   readonly listen: ListenCounters
+  readonly memory: MemoryCounters
   /** Packets that were not TCP for the VIP, malformed or with a bad checksum, by verdict. */
   discarded: Record<string, number>
   closed: number
@@ -56,6 +70,13 @@ export function createOwnerCounters(): OwnerCounters {
     unknownPackets: 0,
     droppedForwards: 0,
     resetsSent: 0,
+    memory: {
+      TCPTimeWaitOverflow: 0,
+      TCPReqQFullDrop: 0,
+      TCPMemoryPressures: 0,
+      PruneCalled: 0,
+      OfoPruned: 0,
+    },
     listen: {
       SyncookiesSent: 0,
       SyncookiesRecv: 0,

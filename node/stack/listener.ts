@@ -21,8 +21,6 @@ export class Listener {
   readonly #maxHalfOpen: number
   /** Until when the cookie given out last may come back. */
   #cookiesUntil = Number.NEGATIVE_INFINITY
-  /** Connections in SYN-RECEIVED now; the owner counts them. */
-  halfOpen = 0
 
   constructor(tcp: TcpConfig, secret: HashKey, counters: ListenCounters, maxHalfOpen: number) {
     this.#tcp = tcp
@@ -35,11 +33,12 @@ export class Listener {
    * The connection that `segment`, a SYN, begins. Undefined: `out` holds a cookie, to be sent instead. `leastIsn` is what
    * the flow's last connection, in TIME-WAIT until now, leaves to it (RFC 9293 §3.10.7.4, RFC 6191); such a connection
    * takes the place of one that was there, and gets no cookie, whose sequence number nobody can choose (Linux
-   * decides so, too). `full`: there is no room for any other.
+   * decides so, too). `halfOpen` is how many there are; `full`: there is no room for any other.
    */
   syn(
     segment: Segment,
     leastIsn: number | undefined,
+    halfOpen: number,
     full: boolean,
     wallMs: number,
     now: number,
@@ -47,7 +46,7 @@ export class Listener {
   ): Tcb | undefined {
     const flow = flowOf(segment)
     const offset = timestampOffset(this.#secret, flow, this.#tcp.ownerIdBits, wallMs, now)
-    if (full || (this.halfOpen >= this.#maxHalfOpen && leastIsn === undefined)) {
+    if (full || (halfOpen >= this.#maxHalfOpen && leastIsn === undefined)) {
       this.#counters.TCPReqQFullDoCookies++
       this.#counters.SyncookiesSent++
       this.#cookiesUntil = now + COOKIE_LIFE_MS

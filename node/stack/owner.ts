@@ -4,11 +4,10 @@
  * It holds the flows, their timers and the packet path; how connections change hands is in `owner-shifts.ts`.
  */
 import type { Flow } from '../../clone/flow.ts'
-import type { ShiftResult } from '../../shift/outgoing.ts'
+import { MAX_DORMANT } from '../../shift/incoming.ts'
+import { MAX_OUTGOING, type ShiftResult } from '../../shift/outgoing.ts'
 import { segmentArrives } from '../tcp/arrival.ts'
-import type { TcpConfig } from '../tcp/config.ts'
-import { CONFIRMED, ESTABLISHED, takeEvents } from '../tcp/events.ts'
-import type { HashKey } from '../tcp/isn.ts'
+import { CONFIRMED, ESTABLISHED, FIN_ACKED, PEER_FIN, takeEvents } from '../tcp/events.ts'
 import { nextSegment } from '../tcp/output.ts'
 import { pathMtu } from '../tcp/path-mtu.ts'
 import { resetFor } from '../tcp/reset.ts'
@@ -26,23 +25,17 @@ import type { Application } from './application.ts'
 import { Connection, type Forward } from './connection.ts'
 import { count, createOwnerCounters, type OwnerCounters } from './counters.ts'
 import { Emitter } from './emitter.ts'
-import { Epochs } from './epochs.ts'
+import { Epochs, MAX_EPOCHS } from './epochs.ts'
 import { FlowTable } from './flow-table.ts'
 import { Forwards } from './forwards.ts'
-import type { OwnerLimits } from './limits.ts'
+import type { Usage } from './limits.ts'
 import { Listener } from './listener.ts'
-import {
-  type ClosedMessage,
-  decodeOwnerMessage,
-  encodeOwnerMessage,
-  MAX_HOPS,
-  type OwnedMessage,
-  type OwnerMessage,
-  type SteerMessage,
-} from './messages.ts'
+import { decodeOwnerMessage, encodeOwnerMessage, MAX_HOPS, type OwnerMessage } from './messages.ts'
+import type { OwnerConfig, OwnerEnvironment } from './owner-environment.ts'
 import { OwnerShifts } from './owner-shifts.ts'
-import { TimerQueue } from './timer-queue.ts'
-import type { Vips } from './vips.ts'
+import { Population } from './population.ts'
+import { ReceiveMemory } from './receive-memory.ts'
+import { MAX_ENTRIES_PER_ITEM, TimerQueue } from './timer-queue.ts'
 
 /** First number of an envelope on the control link: whose message it holds. */
 export const SHIFT_PROTOCOL = 1
@@ -54,51 +47,10 @@ const MAX_SEGMENTS_A_TURN = 4
 const MAX_EXPIRED_AT_ONCE = 1_000
 /** Owner ids begin at 0. */
 const NOT_RETURNED = -1
+/** Events that may come with a state that is bounded of its own. */
+const NEW_STATE = ESTABLISHED | PEER_FIN | FIN_ACKED
 /** How often tombstones are looked through, in milliseconds. */
 const FORWARD_SWEEP_MS = 1_000
-
-export interface OwnerConfig {
-  readonly id: number
-  /** Who knows where a flow lives that we do not know; the same as `id` on the dispatcher itself. */
-  readonly dispatcherId: number
-  readonly vips: Vips
-  readonly tcp: TcpConfig
-  /** `shift`: we stamp our own id, and packets come straight to us. `clone`: the dispatcher's, and it relays. */
-  readonly mode: 'shift' | 'clone'
-  readonly limits: OwnerLimits
-  /** Upper part of the ids of connections that begin here, so that no two owners give the same. */
-  readonly idBase: number
-  /** The cluster's, at an owner that accepts: a dispatcher. */
-  readonly secret: HashKey | undefined
-}
-
-/** What an owner asks of the world around it. */
-export interface OwnerEnvironment {
-  transmit(batch: PacketBatch): void
-  /** Sends an envelope to another owner; false when it surely was not sent. */
-  send(to: number, envelope: unknown[]): boolean
-  /** The same for what may be lost, as packets may. */
-  sendDroppable(to: number, envelope: unknown[]): boolean
-  /** A uniformly distributed int32. */
-  random(): number
-  /** Wall clock in whole seconds. */
-  nowSecond(): number
-  /** The same in ms, as the sequence numbers and timestamps of new connections follow it on every machine. */
-  wallMs(): number
-  /** We own the connection now, or it ended here: for the dispatchers' records, off the packet path. */
-  owned(connection: Connection): void
-  closed(connection: Connection): void
-  /** We gave a connection away, and pass its packets on (in clone mode the kernel may do it for us). */
-  forwarding(forward: Forward): void
-  /** Points the kernel's fallback element of a flow at `to`; the answer goes to `owner.steered`. */
-  steer(connection: Connection, epoch: number, to: number): void
-  /** An owner's news for the dispatcher: OWNED, CLOSED or STEER. */
-  told(from: number, message: OwnedMessage | ClosedMessage | SteerMessage, now: number): void
-  /** Whether the owner `id` is one that packets can be sent to now. */
-  reachable(id: number): boolean
-  /** Whether a segment of a flow that nobody claims may be answered by RST now (all nodes have reported). */
-  settled(): boolean
-}
 
 export class Owner {
   readonly config: OwnerConfig
@@ -109,6 +61,8 @@ export class Owner {
   readonly byId = new Map<number, Connection | Forward>()
   readonly forwards: Forwards
   readonly epochs = new Epochs()
+  readonly #population = new Population()
+  readonly #memory: ReceiveMemory
   readonly #timers = new TimerQueue<Connection>()
   readonly #emitter: Emitter
   readonly #shifts: OwnerShifts
@@ -140,6 +94,7 @@ export class Owner {
     this.forwards = new Forwards(this.flows, this.byId, forgotten, limits.forwards)
     this.#emitter = new Emitter(config.vips, batch => environment.transmit(batch))
     this.#shifts = new OwnerShifts(this)
+    this.#memory = new ReceiveMemory(tcp, this.counters.memory, limits.heldOctets)
     this.#listener = secret && new Listener(tcp, secret, this.counters.listen, limits.halfOpen)
   }
 
@@ -147,13 +102,37 @@ export class Owner {
     return this.config.id === this.config.dispatcherId
   }
 
-  /** Whether there is no room for one more connection. */
+  /** Whether there is no room for one more connection, not even at the cost of another. */
   get full(): boolean {
+    const { timeWait, halfOpen } = this.#population
+    return this.#isFull && timeWait === 0 && halfOpen === 0
+  }
+
+  get #isFull(): boolean {
     return this.connections >= this.config.limits.connections
   }
 
   get shifting(): number {
     return this.#shifts.outgoing.size
+  }
+
+  /** How full every table is that one owner's connections share. */
+  usage(): Record<string, Usage> {
+    const { config, connections } = this
+    const { limits } = config
+    const { incoming, outgoing } = this.#shifts
+    return {
+      connections: { used: connections, max: limits.connections },
+      halfOpen: { used: this.#population.halfOpen, max: limits.halfOpen },
+      timeWait: { used: this.#population.timeWait, max: limits.timeWait },
+      heldOctets: { used: this.#memory.octets, max: limits.heldOctets },
+      forwards: { used: this.forwards.size, max: limits.forwards },
+      epochs: { used: this.epochs.size, max: MAX_EPOCHS },
+      timers: { used: this.#timers.length, max: MAX_ENTRIES_PER_ITEM * limits.connections },
+      dirty: { used: this.#dirty.length, max: limits.connections },
+      outgoingShifts: { used: outgoing.size, max: MAX_OUTGOING },
+      incomingShifts: { used: incoming.size, max: MAX_DORMANT },
+    }
   }
 
   /** Packets from the device, virtio header first. */
@@ -260,9 +239,10 @@ export class Owner {
     else if (before !== undefined) this.#forget(before)
     const namesake = this.byId.get(connection.id)
     if (namesake?.kind === 'forward') this.forwards.remove(namesake)
-    if (this.full || !this.flows.set(connection)) return false
+    if (!this.#hasRoom() || !this.flows.set(connection)) return false
     this.byId.set(connection.id, connection)
     this.connections++
+    this.#noteState(connection)
     this.markDirty(connection)
     return true
   }
@@ -272,13 +252,36 @@ export class Owner {
     this.flows.delete(connection)
     if (this.byId.get(connection.id) === connection) this.byId.delete(connection.id)
     this.connections--
-    this.#setHalfOpen(connection, false)
+    this.#population.remove(connection)
+    this.#memory.release(connection)
+    this.#timers.forget(connection)
   }
 
-  #setHalfOpen(connection: Connection, halfOpen: boolean): void {
-    if (this.#listener === undefined || connection.halfOpen === halfOpen) return
-    connection.halfOpen = halfOpen
-    this.#listener.halfOpen += halfOpen ? 1 : -1
+  /** A connection is new here, or its state: what is too much of one state ends, oldest first. */
+  #noteState(connection: Connection): void {
+    const population = this.#population
+    population.note(connection)
+    if (population.timeWait > this.config.limits.timeWait) this.#recycle(population.oldestTimeWait())
+  }
+
+  /**
+   * Makes room for one more connection, at the cost of what is worth least: the oldest in TIME-WAIT, whose client is done;
+   * then the oldest half-open one, whose client is unproven. Established connections are never shed.
+   */
+  #hasRoom(): boolean {
+    if (!this.#isFull || this.#recycle(this.#population.oldestTimeWait())) return true
+    const unproven = this.#population.oldestHalfOpen()
+    if (unproven === undefined) return false
+    this.counters.memory.TCPReqQFullDrop++
+    this.#closed(unproven, this.#now)
+    return true
+  }
+
+  #recycle(connection: Connection | undefined): boolean {
+    if (connection === undefined) return false
+    this.counters.memory.TCPTimeWaitOverflow++
+    this.#closed(connection, this.#now)
+    return true
   }
 
   addForward(forward: Forward, now: number): void {
@@ -362,6 +365,7 @@ export class Owner {
 
   #deliver(connection: Connection, now: number): void {
     const { tcb } = connection
+    if (this.#memory.scarce && this.#segment.payloadLength > 0) this.#memory.refuse(tcb, this.#segment)
     segmentArrives(tcb, this.#segment, now)
     this.#advance(connection, now)
     // What the application has not taken lies in the packet's own buffer, which is used again.
@@ -372,10 +376,8 @@ export class Owner {
   #advance(connection: Connection, now: number): void {
     const { tcb } = connection
     const events = takeEvents(tcb)
-    if ((events & (CONFIRMED | ESTABLISHED)) !== 0) {
-      this.#setHalfOpen(connection, false)
-      if ((events & CONFIRMED) !== 0 && connection.confirmTo >= 0) this.#shifts.confirm(connection)
-    }
+    if ((events & CONFIRMED) !== 0 && connection.confirmTo >= 0) this.#shifts.confirm(connection)
+    if ((events & NEW_STATE) !== 0) this.#noteState(connection)
     if (events !== 0) this.application.advanced(connection, events, now)
     if (connection.frozen) return
     if (tcb.state === 'CLOSED') {
@@ -397,7 +399,11 @@ export class Owner {
     if (connection.frozen || this.byId.get(connection.id) !== connection) return
     if (this.#drain(connection, MAX_SEGMENTS_A_TURN, now)) this.markDirty(connection)
     // An abort, or the last acknowledgement of all, ends the connection as it is sent.
-    if (connection.tcb.state === 'CLOSED') return this.#advance(connection, now)
+    const { tcb } = connection
+    if (tcb.state === 'CLOSED') return this.#advance(connection, now)
+    if (tcb.receiveQueue.octets !== 0 || tcb.outOfOrder.runs.length !== 0 || connection.heldOctets !== 0) {
+      this.#memory.account(connection)
+    }
     this.#timers.update(connection)
   }
 
@@ -469,7 +475,8 @@ export class Owner {
       return this.#emitter.emit(this.#flowOfSegment(), this.#out, undefined)
     }
     const wallMs = this.environment.wallMs()
-    const tcb = this.#listener?.syn(segment, leastIsn, this.full, wallMs, now, this.#out)
+    const { halfOpen } = this.#population
+    const tcb = this.#listener?.syn(segment, leastIsn, halfOpen, this.#isFull, wallMs, now, this.#out)
     if (tcb === undefined) return this.#emitter.emit(this.#flowOfSegment(), this.#out, undefined)
     this.#begin(tcb, now)
   }
@@ -480,7 +487,7 @@ export class Owner {
     if (listener === undefined || this.#segment.dstPort !== this.config.vips.port) return false
     const tcb = listener.acknowledgement(this.#segment, this.environment.wallMs(), now)
     if (tcb === undefined) return listener.awaitsCookies(now)
-    if (this.full) {
+    if (!this.#hasRoom()) {
       // The client believes that it is connected, and sends its request again.
       this.counters.listen.ListenOverflows++
       this.counters.listen.ListenDrops++
@@ -492,7 +499,6 @@ export class Owner {
     const connection = new Connection(this.config.idBase + this.#nextId++, 0, this.#flowOfSegment(), tcb)
     connection.since = this.environment.nowSecond()
     this.install(connection)
-    this.#setHalfOpen(connection, true)
     this.counters.accepted++
     this.application.accepted(connection, now)
     return connection

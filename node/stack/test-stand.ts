@@ -9,7 +9,8 @@ import { SYN } from '../wire/segment.ts'
 import type { Application } from './application.ts'
 import type { Connection } from './connection.ts'
 import { DEFAULT_LIMITS, type OwnerLimits } from './limits.ts'
-import { Owner, type OwnerEnvironment } from './owner.ts'
+import { Owner } from './owner.ts'
+import type { OwnerEnvironment } from './owner-environment.ts'
 import { Vips } from './vips.ts'
 
 const ID = 0

@@ -1,5 +1,5 @@
 import fc from 'fast-check'
-import { type Timed, TimerQueue } from './timer-queue.ts'
+import { MAX_ENTRIES_PER_ITEM, type Timed, TimerQueue } from './timer-queue.ts'
 
 class Item implements Timed {
   queuedAt = Number.POSITIVE_INFINITY
@@ -35,6 +35,37 @@ describe('the timer queue', () => {
         })
       }),
     )
+  })
+
+  it('keeps a bounded number of entries, and loses none that counts', () => {
+    const queue = new TimerQueue<Item>()
+    const items = Array.from({ length: 500 }, () => new Item())
+    // As with delayed acknowledgements: a far deadline, a near one, and the far one again.
+    for (let now = 0; now < 1_000; now++) {
+      for (const item of items) {
+        item.due = now + 60_000
+        queue.update(item)
+        item.due = now
+        queue.update(item)
+      }
+      for (let item = queue.next(now); item !== undefined; item = queue.next(now)) {
+        item.due = now + 60_000
+        queue.update(item)
+      }
+      expect(queue.length).toBeLessThanOrEqual(MAX_ENTRIES_PER_ITEM * items.length + 1)
+    }
+    items.forEach((item, index) => {
+      item.due = 70_000 + index
+      queue.update(item)
+    })
+    const due: Item[] = []
+    for (let item = queue.next(80_000); item !== undefined; item = queue.next(80_000)) {
+      item.due = Number.POSITIVE_INFINITY
+      due.push(item)
+    }
+    expect(new Set(due).size).toBe(items.length)
+    expect(due).toHaveLength(items.length)
+    expect(queue.length).toBe(0)
   })
 
   it('adds no entry when a deadline moves later', () => {

@@ -12,9 +12,19 @@ export interface Timed {
   deadline(): number
 }
 
+/**
+ * Entries for each item at most: every delayed acknowledgement leaves a stale one behind, which would stay until its time
+ * comes. When there are more the stale ones are taken out; that costs less than adding them did.
+ */
+export const MAX_ENTRIES_PER_ITEM = 4
+/** Below this nobody need care. */
+const MIN_COMPACTED = 1_024
+
 export class TimerQueue<Item extends Timed> {
-  readonly #times: number[] = []
-  readonly #items: Item[] = []
+  #times: number[] = []
+  #items: Item[] = []
+  /** Items that stand in the heap with a valid entry. */
+  #live = 0
 
   /** Heap entries, stale ones included. */
   get length(): number {
@@ -25,9 +35,19 @@ export class TimerQueue<Item extends Timed> {
   update(item: Item): void {
     const deadline = item.deadline()
     if (deadline < item.queuedAt) {
+      if (item.queuedAt === Number.POSITIVE_INFINITY) this.#live++
       item.queuedAt = deadline
       this.#push(deadline, item)
+      const { length } = this.#items
+      if (length > MIN_COMPACTED && length > MAX_ENTRIES_PER_ITEM * this.#live) this.#compact()
     }
+  }
+
+  /** `item` is no more. */
+  forget(item: Item): void {
+    if (item.queuedAt === Number.POSITIVE_INFINITY) return
+    item.queuedAt = Number.POSITIVE_INFINITY
+    this.#live--
   }
 
   /** When `next` should be asked again; early is possible, late is not. */
@@ -42,10 +62,22 @@ export class TimerQueue<Item extends Timed> {
       const item = this.#pop()
       if (item.queuedAt !== time) continue
       item.queuedAt = Number.POSITIVE_INFINITY
+      this.#live--
       if (item.deadline() <= now) return item
       this.update(item)
     }
     return undefined
+  }
+
+  #compact(): void {
+    const times = this.#times
+    const items = this.#items
+    this.#times = []
+    this.#items = []
+    for (let at = 0; at < items.length; at++) {
+      const item = items[at] as Item
+      if (item.queuedAt === times[at]) this.#push(item.queuedAt, item)
+    }
   }
 
   #push(time: number, item: Item): void {
