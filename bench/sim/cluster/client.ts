@@ -32,6 +32,8 @@ export interface ClientOptions {
   readonly pipelined?: boolean
   /** Close when all is received; otherwise the connection stays idle. */
   readonly closes?: boolean
+  /** The port's last user, above whose numbers this one begins. */
+  readonly after?: Client | undefined
   /** Whatever comes is kept in `transcript` and compared with nothing: for clients that are driven by `write`. */
   readonly raw?: boolean
 }
@@ -68,11 +70,13 @@ export class Client {
 
   constructor(options: ClientOptions) {
     this.#options = options
-    const { world, flow } = options
+    const { world, flow, after } = options
     const now = world.scheduler.now
     this.lastOctetAt = now
     const config = tcpConfig({ ...options.tcp })
-    this.tcb = connect(config, flow, world.random.int32(), world.random.int(1 << 20), now)
+    const isn = after === undefined ? world.random.int32() : (after.tcb.snd.nxt + 1) | 0
+    const tsOffset = after === undefined ? world.random.int(1 << 20) : after.tcb.ts.offset + 1
+    this.tcb = connect(config, flow, isn, tsOffset, now)
     this.#advance()
   }
 

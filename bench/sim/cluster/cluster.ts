@@ -141,9 +141,14 @@ export class Cluster {
     readonly pipelined?: boolean
     readonly closes?: boolean
     readonly port?: number
+    /** A client that has ended, whose port is used again. */
+    readonly after?: Client
     readonly tcp?: Partial<TcpConfig>
   }): Client {
-    const flow = this.#flow(options.family ?? 4, options.port ?? this.#ports++)
+    const flow = this.#flow(
+      options.family ?? 4,
+      options.after?.tcb.flow.localPort ?? options.port ?? this.#ports++,
+    )
     const wan = (this.options.wan ?? WIRE)()
     const { port: _port, family: _family, timestamps, tcp, ...rest } = options
     const client = new Client({

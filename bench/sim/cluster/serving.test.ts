@@ -1,3 +1,6 @@
+import type { Connection } from '../../../node/stack/connection.ts'
+import { asSeq } from '../../../node/tcp/seq.ts'
+import { isnAfter } from '../../../node/tcp/time-wait.ts'
 import { duplicate } from '../network/damage.ts'
 import { delay, reorder } from '../network/delay.ts'
 import { chain } from '../network/element.ts'
@@ -72,6 +75,25 @@ describe('a cluster at rest', () => {
     const shifted = [1, 2, 3].reduce((sum, id) => sum + sim.node(id).owner.counters.shifted, 0)
     expect(shifted).toBeGreaterThanOrEqual(1)
   })
+
+  it.each([true, false])(
+    'takes a port over whose last connection waits on a node (timestamps: %s)',
+    timestamps => {
+      const sim = cluster({ seed: 6 })
+      const exchanges = [exchangeOf(sim.files, '/large.bin', { fields: 'Connection: close\r\n' })]
+      const first = sim.client({ exchanges, timestamps })
+      expect(sim.runUntil(() => first.ended, 10_000)).toBe(true)
+      const { tcb } = (sim.ownerOf(first) as { connection: Connection }).connection
+      expect(tcb.state).toBe('TIME-WAIT')
+      // As after hours at full speed: more octets than the clock of RFC 6528 would count.
+      tcb.snd.nxt = asSeq(tcb.snd.nxt + 2 ** 30)
+      const second = sim.client({ exchanges: [exchangeOf(sim.files, '/a.css')], timestamps, after: first })
+      expect(sim.runUntil(() => sim.ownerOf(second)?.owner === sim.dispatcher.owner, 10)).toBe(true)
+      expect(sim.ownerOf(second)?.connection.tcb.snd.iss).toBe(isnAfter(tcb))
+      expect(sim.runUntil(() => second.done, 10_000)).toBe(true)
+      succeeded(second)
+    },
+  )
 
   it('resets what nobody owns, and refuses ports that are not served', () => {
     const sim = cluster({ seed: 5 })
