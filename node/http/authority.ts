@@ -13,7 +13,7 @@ const MAX_PORT_DIGITS = 5
 const DEFAULT_PORT = 80
 
 /** Where the host ends (the colon of the port, or the end), or -1 where the authority is malformed. */
-function hostEnd(octets: Uint8Array, start: number, end: number): number {
+export function hostEnd(octets: Uint8Array, start: number, end: number): number {
   let at = start
   if (octets[start] === OPEN_BRACKET && start < end) {
     at++
@@ -54,7 +54,7 @@ function portOf(octets: Uint8Array, colon: number, end: number): number {
   return end - colon <= 1 ? DEFAULT_PORT : port
 }
 
-function lower(octet: number): number {
+export function lower(octet: number): number {
   return octet >= 0x41 && octet <= 0x5a ? octet | 0x20 : octet
 }
 

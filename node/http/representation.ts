@@ -46,10 +46,10 @@ export interface Missing {
   readonly kind: 'missing'
 }
 
-/** The path itself is refused, with this status. */
+/** The path itself is refused, or the host, with this status. */
 export interface Refused {
   readonly kind: 'refused'
-  readonly status: 400 | 404
+  readonly status: 400 | 404 | 421
 }
 
 /** It exists but cannot be had: larger than the cache, changing under every attempt to read it, too much asked at once. */

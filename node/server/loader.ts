@@ -38,6 +38,8 @@ const TAG_CHUNK_OCTETS = 1_048_576
 export interface LoaderOptions {
   /** The document root; it must be a directory. */
   readonly root: string
+  /** What stands before each path in the names of objects: their site. Default: ''. */
+  readonly prefix?: string
   /** Whether so many octets may be loaded now, while `loading` others are on their way: the store's answer. */
   readonly room: (octets: number, loading: number) => 'room' | 'too-large' | 'overcommitted'
   /** Field lines of a representation by its path. Default: none. */
@@ -77,6 +79,7 @@ const FORBIDDEN: LoadResult = { kind: 'forbidden' }
 export class Loader {
   readonly root: string
   readonly counters: LoaderCounters = { loads: 0, shared: 0, loadedOctets: 0, retries: 0, busy: 0, failed: 0 }
+  readonly #prefix: string
   readonly #room: LoaderOptions['room']
   readonly #linesOf: (path: string) => string
   readonly #listing: boolean
@@ -91,6 +94,7 @@ export class Loader {
   private constructor(root: string, trueRoot: string, options: LoaderOptions) {
     this.root = root
     this.#trueRoot = trueRoot
+    this.#prefix = options.prefix ?? ''
     this.#room = options.room
     this.#linesOf = options.linesOf ?? (() => '')
     this.#listing = options.listing ?? false
@@ -104,6 +108,11 @@ export class Loader {
     await handle.close()
     const root = resolve(options.root)
     return new Loader(root === '/' ? '' : root, await realpath(root), options)
+  }
+
+  /** Octets of loads under way. */
+  get loadingOctets(): number {
+    return this.#loadingOctets
   }
 
   /**
@@ -128,7 +137,8 @@ export class Loader {
   /** Whether the file of an object may have changed since it was loaded. Never rejects: what cannot be seen has. */
   async changed(object: CachedObject): Promise<boolean> {
     try {
-      return stampOf(await stat(this.root + object.path, { bigint: true })) !== object.stamp
+      const file = this.root + object.path.slice(this.#prefix.length)
+      return stampOf(await stat(file, { bigint: true })) !== object.stamp
     } catch {
       return true
     }
@@ -230,7 +240,7 @@ export class Loader {
         .map(entry => ({ name: entry.name, directory: entry.isDirectory() }))
       const octets = new TextEncoder().encode(listingPage(path, names))
       return new CachedObject({
-        path,
+        path: this.#prefix + path,
         etag: await tagOf(octets),
         lastModified: Math.floor(Math.min(Number(before.mtimeNs / 1_000_000n), this.#wallMs()) / 1_000),
         lastModifiedStrong: false,
@@ -260,7 +270,7 @@ export class Loader {
       // RFC 9110 §8.8.2.1: never later than the Date of the response.
       const lastModified = Math.floor(Math.min(Number(before.mtimeNs / 1_000_000n), startedMs) / 1_000)
       return new CachedObject({
-        path,
+        path: this.#prefix + path,
         etag: await tagOf(octets),
         lastModified,
         // §8.8.2.2: a change later in the same second would have gone unnoticed.

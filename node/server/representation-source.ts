@@ -5,7 +5,7 @@
 import type { CachedObject } from '../../cache/cached-object.ts'
 import type { CacheEntry } from '../../cache/policy.ts'
 import type { CacheStore } from '../../cache/store.ts'
-import { TargetIndex } from '../../cache/target-index.ts'
+import { DEFAULT_INDEX_SETS, TargetIndex } from '../../cache/target-index.ts'
 import { Variants } from '../../cache/variants.ts'
 import { type ContentCoding, SUFFIXES } from '../http/content-coding.ts'
 import { DEFAULT_HTTP_SETTINGS, type HttpSettings, responseLines } from '../http/http-settings.ts'
@@ -22,6 +22,9 @@ export const MAX_PARALLEL_CHECKS = 64
 /** Results other than objects are remembered for as long, so that a flood of requests for nothing spares the disk. */
 export const RECENT_MS = 1_000
 export const MAX_RECENT = 1_024
+/** What a source has at least, however many share the limits above. */
+const MIN_INDEX_SETS = 16
+const MIN_RECENT = 16
 
 interface Recent {
   readonly result: LoadResult
@@ -41,6 +44,10 @@ export interface RepresentationOptions {
   readonly now: () => number
   /** Default: DEFAULT_HTTP_SETTINGS. Field lines of files are the loader's. */
   readonly settings?: HttpSettings
+  /** What stands before each path in the names of objects: their site. Default: ''. */
+  readonly prefix?: string
+  /** How many sources share what is bounded. Default: 1. */
+  readonly share?: number
 }
 
 /** Statuses whose page a site may have in its root, `/404.html` for 404. */
@@ -54,9 +61,12 @@ export class RepresentationSource {
   readonly #now: () => number
   readonly #settings: HttpSettings
   readonly context: ResponseContext
-  readonly #index = new TargetIndex()
+  readonly #prefix: string
+  readonly #index: TargetIndex
   readonly #recent = new Map<string, Recent>()
+  readonly #maxRecent: number
   #checks = 0
+  #retired = false
 
   constructor(options: RepresentationOptions) {
     this.store = options.store
@@ -67,6 +77,16 @@ export class RepresentationSource {
       lines: responseLines(this.#settings),
       page: status => this.#page(status, this.#now()),
     }
+    this.#prefix = options.prefix ?? ''
+    const share = options.share ?? 1
+    const sets = Math.max(MIN_INDEX_SETS, DEFAULT_INDEX_SETS / share)
+    this.#index = new TargetIndex(2 ** Math.floor(Math.log2(sets)))
+    this.#maxRecent = Math.max(MIN_RECENT, Math.floor(MAX_RECENT / share))
+  }
+
+  /** The site has other settings now, or none: what is loaded here from now on is kept by its requests alone. */
+  retire(): void {
+    this.#retired = true
   }
 
   /**
@@ -82,7 +102,7 @@ export class RepresentationSource {
     }
     const path = normalisePath(octets, pathStart, pathEnd)
     if (typeof path === 'number') return { kind: 'refused', status: path }
-    const entry = this.store.peek(representationPath(path)) ?? this.store.peek(path)
+    const entry = this.#peek(representationPath(path)) ?? this.#peek(path)
     if (entry === undefined) {
       const recent = this.#recentResult(path, now)
       if (recent === undefined) this.store.counters.misses++
@@ -117,12 +137,14 @@ export class RepresentationSource {
    * where the file may be a different one by now: then a shift to this node has to be refused.
    */
   async loadVersion(path: string, etag: string): Promise<VersionResult> {
-    const held = this.store.peek(path)?.object
+    const held = this.#peek(path)?.object
     if (held !== undefined && held.etag === etag) return { kind: 'equal', object: held }
     const result = await this.load(path)
     if (result.kind !== 'object')
       return { kind: 'absent', reason: 'reason' in result ? result.reason : result.kind }
-    if (result.etag !== etag || result.path !== path) return { kind: 'different', etag: result.etag }
+    if (result.etag !== etag || result.path !== this.#prefix + path) {
+      return { kind: 'different', etag: result.etag }
+    }
     return { kind: 'equal', object: result }
   }
 
@@ -132,8 +154,8 @@ export class RepresentationSource {
     if (object === undefined) return
     if (!(await this.#loader.changed(object))) return this.#loadVariants(object)
     if (entry.object !== object) return
-    const result = await this.#loader.load(object.path)
-    if (entry.object !== object) return
+    const result = await this.#loader.load(this.#pathOf(object))
+    if (entry.object !== object || this.#retired) return
     if (result.kind === 'object' && result.path !== object.path) this.store.remove(object.path)
     if (result.kind === 'object') await this.#loadVariants(this.#store(result, this.#now()))
     // What is busy or changing right now may be the same again soon; the old version is consistent until then.
@@ -144,7 +166,7 @@ export class RepresentationSource {
   #page(status: number, now: number): Uint8Array | undefined {
     if (!this.#settings.errorPages || !PAGE_STATUSES.includes(status)) return undefined
     const path = pagePath(status)
-    const entry = this.store.peek(path)
+    const entry = this.#peek(path)
     if (entry !== undefined) {
       this.store.use(entry)
       const { octets } = this.#current(entry, now)
@@ -176,15 +198,15 @@ export class RepresentationSource {
     object: CachedObject,
     coding: ContentCoding,
   ): Promise<{ coding: ContentCoding; content: CachedObject } | undefined> {
-    const path = object.path + SUFFIXES[coding]
-    const held = this.store.peek(path)?.object
+    const path = this.#pathOf(object) + SUFFIXES[coding]
+    const held = this.#peek(path)?.object
     if (held !== undefined && !(await this.#loader.changed(held))) return { coding, content: held }
     const result = await this.#loader.load(path)
     if (result.kind === 'object') return { coding, content: this.#store(result, this.#now()) }
     // As in `revalidate`: what is busy or changing is consistent until it can be read again.
     if (held !== undefined && (result.kind === 'busy' || result.kind === 'unstable'))
       return { coding, content: held }
-    if (held !== undefined) this.store.remove(path)
+    if (held !== undefined) this.store.remove(held.path)
     return undefined
   }
 
@@ -208,6 +230,7 @@ export class RepresentationSource {
 
   /** Puts a loaded object in the store and returns the one that represents this version from now on. */
   #store(object: CachedObject, now: number): CachedObject {
+    if (this.#retired) return object
     const before = this.store.peek(object.path)
     const held = before?.object
     if (before !== undefined && held !== undefined && held.stamp === object.stamp) {
@@ -217,9 +240,18 @@ export class RepresentationSource {
     if (held !== undefined && held.etag !== object.etag && held.lastModified === object.lastModified) {
       object.lastModifiedStrong = false
     }
-    this.#recent.delete(object.path)
+    this.#recent.delete(this.#pathOf(object))
     this.store.put(object, now)
     return object
+  }
+
+  /** The path within the site. */
+  #pathOf(object: CachedObject): string {
+    return object.path.slice(this.#prefix.length)
+  }
+
+  #peek(path: string): CacheEntry | undefined {
+    return this.store.peek(this.#prefix + path)
   }
 
   #recentResult(path: string, now: number): LoadResult | undefined {
@@ -234,7 +266,7 @@ export class RepresentationSource {
     // Renewed, it becomes the youngest: a Map keeps the order of insertion, and the oldest goes.
     this.#recent.delete(path)
     this.#recent.set(path, { result, until: now + RECENT_MS })
-    if (this.#recent.size <= MAX_RECENT) return
+    if (this.#recent.size <= this.#maxRecent) return
     const oldest = this.#recent.keys().next()
     if (oldest.done !== true) this.#recent.delete(oldest.value)
   }

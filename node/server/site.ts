@@ -26,7 +26,7 @@ import {
   type RequestHead,
 } from '../http/request-head.ts'
 import { CONTINUE_OCTETS } from '../http/response-head.ts'
-import { normalisePath, representationPath } from '../http/target.ts'
+import { representationPath } from '../http/target.ts'
 import { exportBody, importBody } from '../http/travelling-body.ts'
 import type { Application } from '../stack/application.ts'
 import type { Connection } from '../stack/connection.ts'
@@ -79,7 +79,9 @@ export interface Resources {
   find(head: RequestHead, now: number): Resource<CachedObject> | undefined
   /** What the site of a head adds to responses without a file. */
   context(head: RequestHead): ResponseContext
-  /** The current version of what a normalised path names. */
+  /** The normalised path of a head, with its site before it, or the status of the refusal. */
+  pathOf(head: RequestHead): string | 400 | 404 | 421
+  /** The current version of what such a path names. */
   load(path: string, done: (resource: Resource<CachedObject>) => void): void
   /** That very version, or undefined where it cannot be had. */
   loadVersion(path: string, etag: string, done: (object: CachedObject | undefined) => void): void
@@ -332,7 +334,7 @@ export class Site implements Application {
       return this.#send(connection, state, head, now)
     }
     // Known not to be refused: `find` has an answer to every path that is none.
-    const path = normalisePath(head.octets, head.pathStart, head.pathEnd) as string
+    const path = this.#resources.pathOf(head) as string
     connection.request = `${head.method} ${path}`.slice(0, MAX_SHOWN_REQUEST_CHARS)
     this.#find(connection, state, path)
   }

@@ -10,6 +10,7 @@ import { MemorySteering } from '../../../dispatcher/steering/memory-steering.ts'
 import type { FlowKey } from '../../../dispatcher/steering/steering.ts'
 import { NodeCore } from '../../../node/server/core.ts'
 import type { ServerLimits } from '../../../node/server/limits.ts'
+import type { ServingSettings } from '../../../node/server/settings.ts'
 import type { Connection } from '../../../node/stack/connection.ts'
 import { DEFAULT_LIMITS, type OwnerLimits } from '../../../node/stack/limits.ts'
 import type { Owner } from '../../../node/stack/owner.ts'
@@ -27,7 +28,7 @@ import { createWorld, type Element, type Packet, type Sink, type World } from '.
 import { type Adversary, MessageLink } from '../network/message-link.ts'
 import { readPacket } from '../network/packet.ts'
 import { Client, type Exchange } from './client.ts'
-import { SimulatedResources, simulatedFiles } from './files.ts'
+import { ONE_SITE, SimulatedResources, simulatedFiles } from './files.ts'
 import { Invariants } from './invariants.ts'
 
 const VIP = '10.77.0.1'
@@ -60,6 +61,7 @@ export interface ClusterOptions {
   readonly limits?: ServerLimits
   /** Of each owner. */
   readonly ownerLimits?: Partial<OwnerLimits>
+  readonly serving?: ServingSettings
 }
 
 type Core = NodeCore | DispatcherCore
@@ -281,7 +283,7 @@ export class Cluster {
       nowSecond: () => EPOCH_SECOND,
     }
     if (id !== DISPATCHER) {
-      const resources = new SimulatedResources(this.files, world.scheduler)
+      const resources = new SimulatedResources(this.files, world.scheduler, this.options.serving ?? ONE_SITE)
       return new NodeCore(
         config,
         {
@@ -317,6 +319,7 @@ export class Cluster {
         },
         answered: () => {},
       },
+      this.options.serving ?? ONE_SITE,
       this.options.limits,
     )
   }

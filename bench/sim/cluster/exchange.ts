@@ -19,25 +19,29 @@ export interface ExchangeOptions {
   readonly body?: string
   /** What is served: the file of the path, in this coding. */
   readonly coding?: 'br'
+  readonly host?: string
+  /** The name of the site that the host has. */
+  readonly site?: string
 }
 
 export function exchangeOf(
   files: ReadonlyMap<string, Uint8Array>,
   path: string,
-  { method = 'GET', fields = '', body = '', coding }: ExchangeOptions = {},
+  { method = 'GET', fields = '', body = '', coding, host = 'gyre.test', site = '' }: ExchangeOptions = {},
 ): Exchange {
-  const text = `${method} ${path} HTTP/1.1\r\nHost: gyre.test\r\n${fields}\r\n`
+  const text = `${method} ${path} HTTP/1.1\r\nHost: ${host}\r\n${fields}\r\n`
   const request = new TextEncoder().encode(text + body)
   const head = createRequestHead()
   if (parseRequestHead(request, 0, request.length, head) !== 'complete')
     throw new Error(`bad request: ${path}`)
-  const octets = files.get(path)
+  const name = site + path
+  const octets = files.get(name)
   const response = createResponsePlan<CachedObject | Variant>()
-  const file = octets === undefined ? undefined : objectOf(path, octets)
-  const coded = coding === undefined ? undefined : files.get(`${path}.${coding}`)
+  const file = octets === undefined ? undefined : objectOf(name, octets)
+  const coded = coding === undefined ? undefined : files.get(`${name}.${coding}`)
   if (file === undefined) plan(head, { kind: 'missing' }, EPOCH_SECOND, response)
   else if (coding === undefined || coded === undefined) plan(head, file, EPOCH_SECOND, response)
-  else plan(head, new Variant(file, coding, objectOf(`${path}.${coding}`, coded)), EPOCH_SECOND, response)
+  else plan(head, new Variant(file, coding, objectOf(`${name}.${coding}`, coded)), EPOCH_SECOND, response)
   return { request, response: Buffer.concat(octetsOf(response, coded ?? octets)) }
 }
 

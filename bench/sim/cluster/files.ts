@@ -2,18 +2,28 @@
 import { CachedObject } from '../../../cache/cached-object.ts'
 import { CacheStore } from '../../../cache/store.ts'
 import { Variants } from '../../../cache/variants.ts'
+import { DEFAULT_HTTP_SETTINGS } from '../../../node/http/http-settings.ts'
 import { PLAIN_CONTEXT, type ResponseContext } from '../../../node/http/plan.ts'
 import type { Resource } from '../../../node/http/representation.ts'
 import type { RequestHead } from '../../../node/http/request-head.ts'
-import { normalisePath, representationPath } from '../../../node/http/target.ts'
+import { representationPath } from '../../../node/http/target.ts'
+import type { ServingSettings } from '../../../node/server/settings.ts'
 import type { Resources } from '../../../node/server/site.ts'
+import { SiteTable } from '../../../node/server/site-table.ts'
 import type { Scheduler } from '../network/clock/scheduler.ts'
 import { Random } from '../network/random.ts'
+
+/** One site for every host. */
+export const ONE_SITE: ServingSettings = {
+  sites: [{ name: '', hosts: [], root: '/', http: DEFAULT_HTTP_SETTINGS }],
+  unknownHost: 'default',
+  digest: '',
+}
 
 const CACHE_OCTETS = 1 << 30
 const READ_MS = 1
 
-/** Octets by path; the octets are the seed's, so that every node has the same. */
+/** Octets by path, which begins with the site's name; the octets are the seed's, so that every node has the same. */
 export function simulatedFiles(
   seed: number,
   sizes: Readonly<Record<string, number>>,
@@ -38,14 +48,20 @@ export class SimulatedResources implements Resources {
   readonly store = new CacheStore(CACHE_OCTETS)
   readonly #files: ReadonlyMap<string, Uint8Array>
   readonly #scheduler: Scheduler
+  readonly #sites: SiteTable
 
-  constructor(files: ReadonlyMap<string, Uint8Array>, scheduler: Scheduler) {
+  constructor(files: ReadonlyMap<string, Uint8Array>, scheduler: Scheduler, serving: ServingSettings) {
     this.#files = files
     this.#scheduler = scheduler
+    this.#sites = new SiteTable(serving)
+  }
+
+  pathOf(head: RequestHead): string | 400 | 404 | 421 {
+    return this.#sites.pathOf(head)
   }
 
   find(head: RequestHead): Resource<CachedObject> | undefined {
-    const path = normalisePath(head.octets, head.pathStart, head.pathEnd)
+    const path = this.pathOf(head)
     if (typeof path === 'number') return { kind: 'refused', status: path }
     return this.store.peek(representationPath(path))?.object
   }

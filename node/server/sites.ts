@@ -1,0 +1,139 @@
+/**
+ * The sites of a node: one cache for all of them, and for each the files under its root. A new configuration is made
+ * ready beside the old one and takes its place in one step; sites that it does not change keep what they know.
+ */
+import { isDeepStrictEqual } from 'node:util'
+import type { CachedObject } from '../../cache/cached-object.ts'
+import { CacheStore } from '../../cache/store.ts'
+import { representationLines } from '../http/http-settings.ts'
+import { PLAIN_CONTEXT, type ResponseContext } from '../http/plan.ts'
+import type { Resource } from '../http/representation.ts'
+import type { RequestHead } from '../http/request-head.ts'
+import { Loader } from './loader.ts'
+import { RepresentationSource } from './representation-source.ts'
+import type { ServingSettings, SiteSettings } from './settings.ts'
+import type { Resources } from './site.ts'
+import { SiteTable, splitSitePath } from './site-table.ts'
+
+/** A site that a reload took away may still be asked for by connections on their way. */
+const GONE: Resource<CachedObject> = { kind: 'missing' }
+
+interface ServedSite {
+  readonly settings: SiteSettings
+  readonly loader: Loader
+  readonly source: RepresentationSource
+}
+
+export class Sites implements Resources {
+  readonly store: CacheStore
+  readonly #now: () => number
+  #table: SiteTable
+  #sites: ReadonlyMap<string, ServedSite> = new Map()
+
+  private constructor(serving: ServingSettings, cacheOctets: number, now: () => number) {
+    this.store = new CacheStore(cacheOctets)
+    this.#now = now
+    this.#table = new SiteTable(serving)
+  }
+
+  /** Rejects with the system's error where the root of a site is no directory that can be read. */
+  static async open(serving: ServingSettings, cacheOctets: number, now: () => number): Promise<Sites> {
+    const sites = new Sites(serving, cacheOctets, now)
+    const apply = await sites.prepare(serving)
+    apply()
+    await sites.#warm()
+    return sites
+  }
+
+  get serving(): ServingSettings {
+    return this.#table.serving
+  }
+
+  /** Makes everything ready that can fail; what it returns puts the settings in force, at once and whole. */
+  async prepare(serving: ServingSettings): Promise<() => void> {
+    const before = this.#sites
+    const all = await Promise.all(
+      serving.sites.map(async settings => {
+        const site = before.get(settings.name)
+        const isSame = site !== undefined && isDeepStrictEqual(site.settings, settings)
+        return isSame ? site : this.#open(settings, serving.sites.length)
+      }),
+    )
+    const table = new SiteTable(serving)
+    return () => {
+      // Another reload may have been faster.
+      for (const site of this.#sites.values()) if (!all.includes(site)) this.#close(site)
+      this.#sites = new Map(all.map(site => [site.settings.name, site]))
+      this.#table = table
+    }
+  }
+
+  find(head: RequestHead, now: number): Resource<CachedObject> | undefined {
+    const name = this.#table.siteOf(head)
+    if (typeof name === 'number') return { kind: 'refused', status: name }
+    return this.#site(name)?.source.find(head, now)
+  }
+
+  context(head: RequestHead): ResponseContext {
+    const name = this.#table.siteOf(head)
+    return (typeof name === 'number' ? undefined : this.#site(name)?.source.context) ?? PLAIN_CONTEXT
+  }
+
+  pathOf(head: RequestHead): string | 400 | 404 | 421 {
+    return this.#table.pathOf(head)
+  }
+
+  load(path: string, done: (resource: Resource<CachedObject>) => void): void {
+    const { site, path: inside } = splitSitePath(path)
+    const source = this.#site(site)?.source
+    if (source === undefined) done(GONE)
+    else void source.load(inside).then(done)
+  }
+
+  loadVersion(path: string, etag: string, done: (object: CachedObject | undefined) => void): void {
+    const { site, path: inside } = splitSitePath(path)
+    const source = this.#site(site)?.source
+    if (source === undefined) return done(undefined)
+    void source
+      .loadVersion(inside, etag)
+      .then(version => done(version.kind === 'equal' ? version.object : undefined))
+  }
+
+  #site(name: string): ServedSite | undefined {
+    return this.#sites.get(name)
+  }
+
+  async #open(settings: SiteSettings, share: number): Promise<ServedSite> {
+    const { name: prefix, root, http } = settings
+    const loader = await Loader.open({
+      root,
+      prefix,
+      room: octets => this.store.room(octets, this.#loading()),
+      linesOf: path => representationLines(http, path),
+      listing: http.listing,
+    })
+    const { store } = this
+    const source = new RepresentationSource({ store, loader, now: this.#now, settings: http, prefix, share })
+    return { settings, loader, source }
+  }
+
+  /** Brings the pages for errors into the cache, so that the first error has its page. */
+  async #warm(): Promise<void> {
+    await Promise.all([...this.#sites.values()].map(({ source }) => source.warm()))
+  }
+
+  /** Octets that are being read, of all sites. */
+  #loading(): number {
+    let octets = 0
+    for (const { loader } of this.#sites.values()) octets += loader.loadingOctets
+    return octets
+  }
+
+  /** What it put into the cache is another site's by now, or nobody's. */
+  #close({ settings, source }: ServedSite): void {
+    source.retire()
+    const start = `${settings.name}/`
+    const paths = [...this.store.all()].map(({ path }) => path).filter(path => path.startsWith(start))
+    for (const path of paths) this.store.remove(path)
+  }
+}
