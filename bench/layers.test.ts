@@ -20,6 +20,7 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
   'node/stack': ['node/stack', 'node/tun', 'node/tcp', 'node/wire', 'clone', 'shift'],
   'node/server': ['node/', 'cache', 'clone', 'shift', 'node:', 'mrmime'],
   dispatcher: ['dispatcher', 'node/', 'cache', 'clone', 'shift', 'node:', 'commander', 'undici', 'zod'],
+  'dispatcher/config': ['dispatcher', 'node/', 'node:', 'commander', 'zod', 'jiti', 'fastest-levenshtein'],
   'dispatcher/main.ts': ['*'],
   'node/main.ts': ['*'],
   bench: ['*'],

@@ -4,8 +4,13 @@
  * no node takes it.
  */
 import { createResponsePlan, planError } from '../node/http/plan.ts'
-import { createRequestHead, MAX_HEAD_OCTETS, parseRequestHead } from '../node/http/request-head.ts'
-import { normalisePath, representationPath } from '../node/http/target.ts'
+import {
+  createRequestHead,
+  MAX_HEAD_OCTETS,
+  parseRequestHead,
+  type RequestHead,
+} from '../node/http/request-head.ts'
+import { representationPath } from '../node/http/target.ts'
 import { ClientTable } from '../node/server/client-table.ts'
 import { DEFAULT_LIMITS, type ServerLimits } from '../node/server/limits.ts'
 import {
@@ -46,6 +51,8 @@ interface Accepted {
 }
 
 export interface AcceptorHost {
+  /** The path of a request with its site before it, or the status of its refusal. */
+  pathOf(head: RequestHead): string | number
   /** The node for a path, or undefined where no node is up; `not` are those that have refused already. */
   place(path: string, not: readonly number[]): number | undefined
   shift(connection: Connection, to: number, now: number, done: (result: ShiftResult) => void): void
@@ -178,7 +185,7 @@ export class Acceptor implements Application {
       this.#answer(connection, state, verdict, now)
       return true
     }
-    const path = normalisePath(head.octets, head.pathStart, head.pathEnd)
+    const path = this.#host.pathOf(head)
     connection.request = shownRequest(head.method, path)
     // A path that is none is answered by whichever node is next, as any other request.
     this.#shift(connection, state, typeof path === 'string' ? representationPath(path) : '/', now)

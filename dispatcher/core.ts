@@ -10,6 +10,8 @@ import {
   decodeClusterMessage,
   encodeClusterMessage,
 } from '../node/server/messages.ts'
+import type { ServingSettings } from '../node/server/settings.ts'
+import { SiteTable } from '../node/server/site-table.ts'
 import type { Forward } from '../node/stack/connection.ts'
 import {
   type ClosedMessage,
@@ -59,18 +61,22 @@ export class DispatcherCore {
   readonly directory = new Directory()
   readonly placement = new Placement(this.directory)
   readonly records: Records
+  /** As the nodes have it, to place requests by their site; replaced by a reload. */
+  sites: SiteTable
   readonly #world: DispatcherWorld
   readonly #startedAt: number
   #sweepAt: number
   /** Connections that ended because their node did. */
   lostConnections = 0
 
-  constructor(config: OwnerConfig, world: DispatcherWorld, limits?: ServerLimits) {
+  constructor(config: OwnerConfig, world: DispatcherWorld, serving: ServingSettings, limits?: ServerLimits) {
     this.#world = world
+    this.sites = new SiteTable(serving)
     this.#startedAt = world.now()
     this.#sweepAt = this.#startedAt + SWEEP_MS
     const acceptor = new Acceptor(
       {
+        pathOf: head => this.sites.pathOf(head),
         place: (path, not) => this.place(path, not),
         shift: (connection, to, now, done) => this.owner.shift(connection, to, now, done),
         touched: connection => this.owner.touched(connection, world.now()),

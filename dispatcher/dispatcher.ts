@@ -20,7 +20,7 @@ import { DispatcherCore } from './core.ts'
 import { Gateways } from './gateway/gateways.ts'
 import { GATEWAY_PROTOCOL } from './gateway/messages.ts'
 import type { Member } from './members.ts'
-import type { DispatcherOptions, RunningRole } from './options.ts'
+import type { Configuration, DispatcherOptions, RunningRole } from './options.ts'
 import { flowKey, nextHop, Relay, steeredFlow } from './relay.ts'
 import { tableName } from './steering/nft-rules.ts'
 import { NftSteering } from './steering/nft-steering.ts'
@@ -34,8 +34,11 @@ const CONNECTION_BITS = 32
 /** Tags of addresses in a node's hello. */
 const CONTROL = 'control='
 
-export async function runDispatcher(options: DispatcherOptions): Promise<RunningRole> {
-  const dispatcher = new Dispatcher(options)
+export async function runDispatcher(
+  options: DispatcherOptions,
+  configuration: Configuration,
+): Promise<RunningRole> {
+  const dispatcher = new Dispatcher(options, configuration)
   await dispatcher.start()
   return dispatcher
 }
@@ -53,7 +56,7 @@ class Dispatcher implements RunningRole {
   readonly #admin: ReturnType<typeof createAdminServer>
   #stopped: Promise<void> | undefined = undefined
 
-  constructor(options: DispatcherOptions) {
+  constructor(options: DispatcherOptions, configuration: Configuration) {
     this.#options = options
     const { id, ownerIdBits } = options
     this.#device = openTun({ name: options.tun })
@@ -99,6 +102,7 @@ class Dispatcher implements RunningRole {
         },
         answered: (from, token, value) => this.#asks.answered(from, token, value),
       },
+      configuration.serving,
     )
     this.#driver = new Driver(this.#core, this.#device)
     const backend = new Backend(options, this.#core, this.#asks, this.#operator())

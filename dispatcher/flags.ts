@@ -4,6 +4,7 @@
  */
 import { InvalidArgumentError } from 'commander'
 import { formatAddress, parseAddress } from '../node/wire/address.ts'
+import { formatOctets, parseOctets } from './config/units.ts'
 import type { Endpoint } from './options.ts'
 
 /** Names of devices: of those that Linux takes, what needs no quoting anywhere. */
@@ -16,6 +17,15 @@ export function integer(min: number, max: number): (text: string) => number {
     const value = /^\d{1,15}$/.test(text) ? Number(text) : Number.NaN
     if (value >= min && value <= max) return value
     throw new InvalidArgumentError(`Not a whole number from ${min} to ${max}.`)
+  }
+}
+
+/** `64MiB`, or a number of octets. */
+export function octets(min: number, max: number): (text: string) => number {
+  return text => {
+    const value = parseOctets(text) ?? Number.NaN
+    if (value >= min && value <= max) return value
+    throw new InvalidArgumentError(`Not a size from ${formatOctets(min)} to ${formatOctets(max)}.`)
   }
 }
 

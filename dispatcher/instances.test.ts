@@ -8,6 +8,7 @@ const OPTIONS: InstancesOptions = {
   ownerIdBits: 8,
   vip: '10.77.0.1',
   vip6: undefined,
+  config: undefined,
   port: 80,
   address: '10.78.0.11',
   address6: undefined,

@@ -1,5 +1,6 @@
 import { execFile } from 'node:child_process'
-import { existsSync } from 'node:fs'
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
 /** Compiled by the set-up that runs before the tests. */
@@ -61,7 +62,8 @@ it.each([
 it('shows every command, and the flags of each', async () => {
   const all = await gyre('--help')
   expect(all.status).toBe(0)
-  for (const command of ['up', 'down', 'gateway', 'dispatcher', 'node', 'status', 'connections', 'shift']) {
+  const commands = ['up', 'down', 'gateway', 'dispatcher', 'node', 'status', 'connections', 'shift', 'check']
+  for (const command of commands) {
     expect(all.out).toMatch(new RegExp(`^  ${command} `, 'm'))
   }
   const up = await gyre('up', '--help')
@@ -87,4 +89,71 @@ it('says that there is nothing to end', async () => {
   if (process.getuid?.() !== 0) return expect(status).toBe(1)
   expect(out).toBe(`no cluster named ${name} runs here\n`)
   expect(status).toBe(0)
+})
+
+describe('a configuration file', () => {
+  let folder: string
+
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), 'gyre-main-'))
+  })
+
+  afterEach(() => {
+    rmSync(folder, { recursive: true, force: true })
+  })
+
+  function write(text: string): string {
+    const file = join(folder, 'gyre.config.ts')
+    writeFileSync(file, text)
+    return file
+  }
+
+  it('is checked, with all that is wrong', async () => {
+    const file = write(
+      'export default { port: 0, prot: 1, sites: { "a b": { root: "." } } } satisfies object',
+    )
+    const { status, out, said } = await gyre('check', file)
+    expect(status).toBe(1)
+    expect(out).toBe('')
+    expect(said.trim().split('\n')).toEqual([
+      `${file}: port: expected 1 to 65535, found 0`,
+      expect.stringContaining(`${file}: sites["a b"]: expected a host name`),
+      `${file}: prot: unknown setting; did you mean port?`,
+    ])
+  })
+
+  it('is checked, and right', async () => {
+    const file = write(
+      "import { defineConfig } from 'gyre/config'\nexport default defineConfig({ root: '.' })",
+    )
+    expect(await gyre('check', file)).toEqual({ status: 0, out: `${file}: ok, 1 site\n`, said: '' })
+  })
+
+  it('is not there', async () => {
+    const { status, said } = await gyre('check', join(folder, 'none.json'))
+    expect(status).toBe(1)
+    expect(said).toMatch(/none\.json: cannot be read: ENOENT[^\n]*\n$/)
+  })
+
+  it.each([
+    ['node', 'port: expected 1 to 65535'],
+    ['up', 'port: expected 1 to 65535'],
+  ])('that is wrong keeps gyre %s from starting', async (command, message) => {
+    const file = write('export default { port: 0 }')
+    const { status, said } = await gyre(command, '--config', file)
+    expect(said).toMatch(/^error: [^\n]+\n$/)
+    expect(said).toContain(message)
+    expect(status).toBe(1)
+  })
+
+  it('says what a required flag would, and a flag wins over it', async () => {
+    const address = '10.78.0.11'
+    const process = { id: 300, address, listen: `${address}:7700`, lan: 'eth0' }
+    const config = { ...process, dispatcher: 'ws://10.78.0.2:7700' }
+    const file = write(`export default ${JSON.stringify(config)}`)
+    const { said } = await gyre('node', '--config', file)
+    expect(said).toBe('error: owner id 300 does not fit 8 bits\n')
+    const other = await gyre('node', `--config=${file}`, '--id', '301')
+    expect(other.said).toBe('error: owner id 301 does not fit 8 bits\n')
+  })
 })

@@ -3,9 +3,13 @@
  * The command `gyre`: the roles of a cluster, a whole cluster on one machine, and the operator's questions and orders.
  * It reads flags and starts what they ask for; each command loads only its own program.
  */
-import { dirname, join } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { Command } from 'commander'
+import { applyConfig } from './config/apply.ts'
+import { configFlag, findConfig } from './config/find.ts'
+import type { LoadedConfig } from './config/load.ts'
+import { RunningConfig } from './config/running.ts'
 import {
   controlUrl,
   device,
@@ -17,6 +21,7 @@ import {
   ipv6OrNone,
   name,
   noneIsUndefined,
+  octets,
 } from './flags.ts'
 import type { InstancesOptions } from './instances.ts'
 import {
@@ -32,15 +37,15 @@ import {
   type GatewayOptions,
   MAX_CACHE_OCTETS,
   MAX_NODES,
+  MAX_OWNER_ID_BITS,
   MIN_CACHE_OCTETS,
   type RunningRole,
   SECRET_VARIABLE,
   type ServeOptions,
 } from './options.ts'
-import { modeOption, registerDown, registerUp, steeringOption } from './up/command.ts'
+import { configOption, modeOption, registerDown, registerUp, steeringOption } from './up/command.ts'
 import { serve } from './up/role-channel.ts'
 
-const MAX_OWNER_ID_BITS = 10
 /** What runs as `node dist/dispatcher/main.js`; `www` lies beside `dist`. */
 const PROGRAM = fileURLToPath(import.meta.url)
 /** What starts another of our programs. */
@@ -48,16 +53,26 @@ const COMMAND = [process.execPath, ...process.execArgv, PROGRAM]
 const WWW = join(dirname(PROGRAM), '..', '..', 'www')
 
 /** Flags as commander hands them over: `--vip6` may still say `none`. */
-type Flags<T> = Omit<T, 'vip6' | 'address6' | 'secret' | 'admin'> & {
+type Flags<T> = Omit<T, 'vip6' | 'address6' | 'secret' | 'admin' | 'root' | 'config'> & {
   readonly vip6: string
   readonly address6?: string
   readonly admin?: Endpoint
   readonly adminFd?: number
   readonly ownerBits: number
+  readonly root: string
+}
+
+type ServeFlags = Omit<ServeOptions, 'vip6' | 'lan'> & {
+  readonly vip6: string
+  readonly lan?: string
+  readonly root: string
 }
 
 /** The admin client takes its time to load, so commands that do not ask anything go without. */
 const NOT_OPERATOR = new Set(['up', 'down', 'serve', 'gateway', 'dispatcher', 'node'])
+
+/** The configuration file of this run. */
+let loaded: LoadedConfig | undefined
 
 async function main(): Promise<void> {
   const program = new Command('gyre')
@@ -71,6 +86,7 @@ async function main(): Promise<void> {
   registerDispatcher(program)
   registerNode(program)
   if (!NOT_OPERATOR.has(process.argv[2] ?? '')) await registerOperator(program)
+  await configure(program)
   await program.parseAsync()
 }
 
@@ -83,12 +99,31 @@ function registerServe(program: Command): void {
       'where packets of clients arrive; without it this machine alone is served',
       device,
     )
-    .action(async (flags: Omit<ServeOptions, 'vip6' | 'lan'> & { vip6: string; lan?: string }) => {
+    .action(async (flags: ServeFlags) => {
       await run(command, async () => {
         const { runServe } = await import('./serve.ts')
-        return runServe({ ...flags, lan: flags.lan, vip6: noneIsUndefined(flags.vip6) })
+        const options = { ...flags, lan: flags.lan, vip6: noneIsUndefined(flags.vip6) }
+        return runServe(options, configurationOf(command, flags))
       })
     })
+}
+
+/** Puts the configuration file, if the command takes one, behind its flags. */
+async function configure(program: Command): Promise<void> {
+  const command = program.commands.find(known => known.name() === process.argv[2])
+  if (command === undefined || !command.options.some(option => option.attributeName() === 'config')) return
+  const file = configFlag(process.argv.slice(3)) ?? (command.name() === 'up' ? findConfig('.') : undefined)
+  if (file === undefined) return
+  // Here, because a role without a file has no need of what reads one (0.1 s).
+  const { loadConfig } = await import('./config/load.ts')
+  try {
+    loaded = await loadConfig(file)
+  } catch (error) {
+    if (!(error instanceof Error) || !('code' in error)) throw error
+    return command.error(`error: ${error.message}`, { exitCode: 1, code: String(error.code) })
+  }
+  applyConfig(command, loaded.config)
+  command.setOptionValueWithSource('config', loaded.file, 'config')
 }
 
 function registerGateway(program: Command): void {
@@ -102,7 +137,7 @@ function registerGateway(program: Command): void {
     .action(async (flags: Flags<GatewayOptions>) => {
       await run(command, async () => {
         const { runGateway } = await import('./gateway/gateway.ts')
-        return runGateway({ ...flags, ...common(command, flags) })
+        return runGateway({ ...flags, ...common(command, flags), config: loaded?.file })
       })
     })
 }
@@ -115,14 +150,17 @@ function registerDispatcher(program: Command): void {
     .option('--admin <host:port>', 'where the admin interface listens', endpoint)
     .option('--admin-fd <descriptor>', 'an inherited descriptor that listens already', integer(3, 1023))
     .action(async (flags: Flags<DispatcherOptions>) => {
-      if (flags.admin !== undefined && flags.adminFd !== undefined) {
+      const isAdminFlag = command.getOptionValueSource('admin') === 'cli'
+      if (isAdminFlag && flags.adminFd !== undefined) {
         command.error('error: give either --admin or --admin-fd', { exitCode: 1 })
       }
       const admin = flags.adminFd === undefined ? flags.admin : { fd: flags.adminFd }
       const secret = secretOf(command)
       await run(command, async () => {
         const { runDispatcher } = await import('./dispatcher.ts')
-        return runDispatcher({ ...flags, ...common(command, flags), address6: flags.address6, admin, secret })
+        const { address6 } = flags
+        const options = { ...flags, ...common(command, flags), ...fileOf(command, flags) }
+        return runDispatcher({ ...options, address6, admin, secret }, configurationOf(command, flags))
       })
     })
 }
@@ -139,28 +177,38 @@ function registerNode(program: Command): void {
       DEFAULT_INSTANCES,
     )
     .action(async (flags: Flags<InstancesOptions>) => {
-      const options = { ...flags, ...common(command, flags), address6: flags.address6 }
+      const options = {
+        ...flags,
+        ...common(command, flags),
+        ...fileOf(command, flags),
+        address6: flags.address6,
+      }
       if (options.instances > 1 && options.mode === 'clone') {
         command.error('error: --instances needs --mode shift', { exitCode: 1 })
       }
       await run(command, async () => {
-        if (options.instances === 1) return (await import('../node/main.ts')).runNode(options)
+        const configuration = configurationOf(command, flags)
+        if (options.instances === 1) return (await import('../node/main.ts')).runNode(options, configuration)
         return (await import('./instances.ts')).runInstances(options, COMMAND)
       })
     })
 }
 
 async function registerOperator(program: Command): Promise<void> {
-  const [{ registerStatus }, { registerConnections }, { registerShift }] = await Promise.all([
-    import('./commands/status.ts'),
-    import('./commands/connections.ts'),
-    import('./commands/shift.ts'),
-  ])
-  for (const register of [registerStatus, registerConnections, registerShift]) register(program)
+  const [{ registerStatus }, { registerConnections }, { registerShift }, { registerCheck }] =
+    await Promise.all([
+      import('./commands/status.ts'),
+      import('./commands/connections.ts'),
+      import('./commands/shift.ts'),
+      import('./commands/check.ts'),
+    ])
+  for (const register of [registerStatus, registerConnections, registerShift, registerCheck])
+    register(program)
 }
 
 function vipFlags(command: Command): Command {
   return command
+    .addOption(configOption())
     .option('--vip <address>', 'the virtual IPv4 address', ipv4, DEFAULT_VIP)
     .option('--vip6 <address>', 'the virtual IPv6 address, or none', ipv6OrNone, DEFAULT_VIP6)
     .option('--port <port>', 'the TCP port of the service', integer(1, 65_535), DEFAULT_PORT)
@@ -173,7 +221,7 @@ function fileFlags(command: Command): Command {
     .option(
       '--cache-octets <octets>',
       'memory for files',
-      integer(MIN_CACHE_OCTETS, MAX_CACHE_OCTETS),
+      octets(MIN_CACHE_OCTETS, MAX_CACHE_OCTETS),
       DEFAULT_CACHE_OCTETS,
     )
     .option('--tun <device>', 'name of the TUN device, which is created', device, 'tun0')
@@ -215,6 +263,26 @@ function common(
     command.error(`error: owner id ${last} does not fit ${ownerBits} bits`, { exitCode: 1 })
   }
   return { vip6: noneIsUndefined(vip6), ownerIdBits: ownerBits, name: flags.name ?? `node${id}` }
+}
+
+function configurationOf(
+  command: Command,
+  flags: Flags<InstancesOptions> | Flags<DispatcherOptions> | ServeFlags,
+): RunningConfig {
+  const { vip, vip6, port } = flags
+  const { mode, ownerBits } = 'mode' in flags ? flags : { mode: undefined, ownerBits: undefined }
+  return new RunningConfig({
+    loaded,
+    givenRoot: fileOf(command, flags).root,
+    defaultRoot: WWW,
+    cluster: { vip, vip6, port, mode, ownerBits },
+  })
+}
+
+/** The configuration file, and the root that stands over the file's: a flag's, or without a file the default. */
+function fileOf(command: Command, { root }: { readonly root: string }) {
+  const isGiven = loaded === undefined || command.getOptionValueSource('root') === 'cli'
+  return { config: loaded?.file, root: isGiven ? resolve(root) : undefined }
 }
 
 function secretOf(command: Command): string | undefined {

@@ -4,6 +4,8 @@
  * running role is to whoever started it.
  */
 
+import type { ServingSettings } from '../node/server/settings.ts'
+
 /** `shift`: a node becomes the owner; `clone`: the dispatcher relays for as long as the connection lives. */
 export type Mode = 'shift' | 'clone'
 /** `nft`: the kernel of the gateway steers; `relay`: everything reaches the dispatcher, which passes it on. */
@@ -22,6 +24,14 @@ export interface Service {
   readonly port: number
 }
 
+/** What is served, and how to read it again. */
+export interface Configuration {
+  /** At the start. */
+  readonly serving: ServingSettings
+  /** What the file says now. Rejects, with the reasons in its message, where that cannot be put in force. */
+  reload(): Promise<ServingSettings>
+}
+
 export interface RoleOptions extends Service {
   /** The cluster's name; control links are only made within one. */
   readonly cluster: string
@@ -29,6 +39,8 @@ export interface RoleOptions extends Service {
   readonly name: string
   /** Low bits of the TCP timestamp that hold the owner's id: 1 to 10, the same in the whole cluster. */
   readonly ownerIdBits: number
+  /** Configuration file, absolute. */
+  readonly config: string | undefined
 }
 
 /** What every owner of connections is told, dispatcher and node alike. */
@@ -40,7 +52,8 @@ export interface OwnerOptions extends RoleOptions {
   readonly address6: string | undefined
   /** Where control links of the others arrive. */
   readonly listen: Endpoint
-  readonly root: string
+  /** Document root of the default site; undefined: as the configuration says. */
+  readonly root: string | undefined
   readonly cacheOctets: number
   readonly mode: Mode
   readonly lan: string
@@ -95,6 +108,7 @@ export const DEFAULT_CONTROL_PORT = 7700
 export const DEFAULT_NODES = 3
 export const DEFAULT_INSTANCES = 1
 export const DEFAULT_OWNER_ID_BITS = 8
+export const MAX_OWNER_ID_BITS = 10
 export const DEFAULT_CACHE_OCTETS = 256 * 1024 * 1024
 export const MIN_CACHE_OCTETS = 1024 * 1024
 export const MAX_CACHE_OCTETS = 1024 ** 4

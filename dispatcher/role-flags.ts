@@ -5,8 +5,9 @@
 import type { NodeOptions, OwnerOptions, RoleOptions } from './options.ts'
 
 export function roleFlags(options: RoleOptions): string[] {
-  const { cluster, name, vip, vip6, port, ownerIdBits } = options
+  const { cluster, name, vip, vip6, port, ownerIdBits, config } = options
   return [
+    ...(config === undefined ? [] : ['--config', config]),
     ...['--cluster', cluster, '--name', name, '--vip', vip, '--vip6', vip6 ?? 'none', '--port', `${port}`],
     ...['--owner-bits', `${ownerIdBits}`],
   ]
@@ -17,8 +18,9 @@ export function ownerFlags(options: OwnerOptions): string[] {
   return [
     ...roleFlags(options),
     ...['--id', `${id}`, '--address', address],
+    ...(root === undefined ? [] : ['--root', root]),
     ...(address6 === undefined ? [] : ['--address6', address6]),
-    ...['--listen', endpointText(listen), '--root', root, '--cache-octets', `${cacheOctets}`],
+    ...['--listen', endpointText(listen), '--cache-octets', `${cacheOctets}`],
     ...['--mode', mode, '--lan', lan, '--tun', tun],
   ]
 }

@@ -3,24 +3,24 @@
  * its connections itself.
  */
 import { randomBytes, randomFillSync } from 'node:crypto'
-import { openResources } from '../node/server/resources.ts'
+import { Sites } from '../node/server/sites.ts'
 import { StandaloneCore } from '../node/server/standalone.ts'
 import { Driver } from '../node/stack/driver.ts'
 import { DEFAULT_LIMITS } from '../node/stack/limits.ts'
 import { Vips } from '../node/stack/vips.ts'
 import { tcpConfig } from '../node/tcp/config.ts'
 import { openTun } from '../node/tun/tun-device.ts'
-import type { RunningRole, ServeOptions } from './options.ts'
+import type { Configuration, RunningRole, ServeOptions } from './options.ts'
 import { bringUpTun, FIRST_METRIC } from './steering/tun-routes.ts'
 
 const OWNER_ID = 0
 const SECRET_OCTETS = 32
 
 /** Rejects where the files cannot be read or the device cannot be made; the device goes when the process ends. */
-export async function runServe(options: ServeOptions): Promise<RunningRole> {
-  const { root, cacheOctets, tun, vip, vip6, port, lan } = options
+export async function runServe(options: ServeOptions, configuration: Configuration): Promise<RunningRole> {
+  const { cacheOctets, tun, vip, vip6, port, lan } = options
   const now = () => performance.now()
-  const resources = await openResources(root, cacheOctets, now)
+  const sites = await Sites.open(configuration.serving, cacheOctets, now)
   const device = openTun({ name: tun })
   device.onError = error => {
     throw error
@@ -42,7 +42,7 @@ export async function runServe(options: ServeOptions): Promise<RunningRole> {
       wallMs: Date.now,
       wake: () => driver.schedule(),
     },
-    resources,
+    sites,
   )
   const driver = new Driver(core, device)
   await bringUpTun({ device: tun, vip, vip6, lanDevice: lan, metric: FIRST_METRIC })

@@ -3,13 +3,13 @@
  * Everything with a state of its own is in the parts that it joins.
  */
 import { randomBytes } from 'node:crypto'
-import type { NodeOptions, RunningRole } from '../dispatcher/options.ts'
+import type { Configuration, NodeOptions, RunningRole } from '../dispatcher/options.ts'
 import { bringUpTun, FIRST_METRIC } from '../dispatcher/steering/tun-routes.ts'
 import { createIncarnation, type Hello, PROTOCOL_VERSION } from './control/hello.ts'
 import { Mesh } from './control/mesh.ts'
 import { NodeCore } from './server/core.ts'
 import type { Member } from './server/messages.ts'
-import { openResources } from './server/resources.ts'
+import { Sites } from './server/sites.ts'
 import { Driver } from './stack/driver.ts'
 import { DEFAULT_LIMITS } from './stack/limits.ts'
 import { Vips } from './stack/vips.ts'
@@ -19,10 +19,10 @@ import { openTun } from './tun/tun-device.ts'
 /** The dispatcher's id where nothing else is configured. */
 const DISPATCHER_ID = 0
 
-export async function runNode(options: NodeOptions): Promise<RunningRole> {
+export async function runNode(options: NodeOptions, configuration: Configuration): Promise<RunningRole> {
   const { id, name, cluster, listen } = options
   const now = () => performance.now()
-  const resources = await openResources(options.root, options.cacheOctets, now)
+  const sites = await Sites.open(configuration.serving, options.cacheOctets, now)
   const device = openTun({ name: options.tun })
   device.onError = error => {
     throw error
@@ -96,7 +96,7 @@ export async function runNode(options: NodeOptions): Promise<RunningRole> {
       device: () => device.counters(),
       links: () => mesh.report(),
     },
-    resources,
+    sites,
   )
   const driver = new Driver(core, device)
   await mesh.listen(listen.port, listen.host)

@@ -63,6 +63,7 @@ it('steers as the dispatcher says, also the next run of it, and keeps its rules 
     name: 'gateway',
     vip: '10.77.0.1',
     vip6: undefined,
+    config: undefined,
     port: 80,
     ownerIdBits: 8,
     dispatcher: { host: '127.0.0.1', port },

@@ -7,7 +7,16 @@ import { closeSync, fstatSync, ftruncateSync, openSync } from 'node:fs'
 import { totalmem } from 'node:os'
 import { resolve } from 'node:path'
 import { type Command, InvalidArgumentError, Option } from 'commander'
-import { bitRate, endpoint, formatEndpoint, integer, ipv4, ipv6OrNone, noneIsUndefined } from '../flags.ts'
+import {
+  bitRate,
+  endpoint,
+  formatEndpoint,
+  integer,
+  ipv4,
+  ipv6OrNone,
+  noneIsUndefined,
+  octets,
+} from '../flags.ts'
 import {
   DEFAULT_ADMIN,
   DEFAULT_CLUSTER,
@@ -55,6 +64,7 @@ interface UpFlags {
   readonly cacheOctets?: number
   readonly name: string
   readonly detach?: true
+  readonly config?: string
 }
 
 /** What a supervisor that stays behind says to the command that started it. */
@@ -65,6 +75,7 @@ type DetachedMessage =
 export function registerUp(program: Command, paths: UpPaths): void {
   const command = program.command('up').description('build a cluster on this machine and serve a folder')
   command
+    .addOption(configOption('default: gyre.config.ts, .js, .mjs or .json of this folder, if there is one'))
     .option('--nodes <count>', `nodes, 1 to ${MAX_NODES}`, integer(1, MAX_NODES), DEFAULT_NODES)
     .option(
       '--instances <count>',
@@ -87,7 +98,7 @@ export function registerUp(program: Command, paths: UpPaths): void {
     .option(
       '--cache-octets <octets>',
       'memory of each node for files (default: a quarter of the machine’s, divided among the nodes)',
-      integer(MIN_CACHE_OCTETS, MAX_CACHE_OCTETS),
+      octets(MIN_CACHE_OCTETS, MAX_CACHE_OCTETS),
     )
     .option('--name <name>', 'tells clusters on one machine apart', clusterName, DEFAULT_CLUSTER)
     .option('--detach', 'return when the cluster serves; end it with gyre down')
@@ -114,6 +125,13 @@ export function registerDown(program: Command): void {
     })
 }
 
+export function configOption(more = ''): Option {
+  return new Option(
+    '--config <file>',
+    `configuration file; flags win over it${more === '' ? '' : ` (${more})`}`,
+  )
+}
+
 export function modeOption(): Option {
   const text = 'shift connections to their node, or clone them and relay all packets'
   return new Option('--mode <mode>', text).choices(['shift', 'clone']).default('shift')
@@ -135,7 +153,7 @@ async function superviseHere(command: Command, flags: UpFlags, paths: UpPaths): 
   // The terminal that closes must not end the removal in the middle.
   for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {})
   const line = (from: string, text: string) => console.log(`[${from}] ${text}`)
-  const cluster = new LocalCluster(optionsOf(flags), { program: paths.program, line })
+  const cluster = new LocalCluster(optionsOf(command, flags), { program: paths.program, line })
   const interrupted = endOnSignal(cluster)
   try {
     console.log(summary(await cluster.start(), flags))
@@ -153,7 +171,7 @@ async function superviseDetached(command: Command, flags: UpFlags, paths: UpPath
     boundLog()
     console.log(`${new Date().toISOString()} [${from}] ${text}`)
   }
-  const cluster = new LocalCluster(optionsOf(flags), { program: paths.program, line })
+  const cluster = new LocalCluster(optionsOf(command, flags), { program: paths.program, line })
   const interrupted = endOnSignal(cluster)
   const tell = (message: DetachedMessage) => {
     process.send?.(message, undefined, undefined, () => {
@@ -243,15 +261,17 @@ async function finish(
   process.exit(0)
 }
 
-function optionsOf(flags: UpFlags): ClusterOptions {
-  const { name, nodes, instances, vip, vip6, port, root, admin, mode, steering, linkRate, cacheOctets } =
+function optionsOf(command: Command, flags: UpFlags): ClusterOptions {
+  const { name, nodes, instances, vip, vip6, port, admin, mode, steering, linkRate, cacheOctets, config } =
     flags
+  const fromFile = config !== undefined && command.getOptionValueSource('root') !== 'cli'
   return {
     name,
     nodes,
     instances,
     service: { vip, vip6: noneIsUndefined(vip6), port },
-    root: resolve(root),
+    config,
+    root: fromFile ? undefined : resolve(flags.root),
     admin,
     mode,
     steering,

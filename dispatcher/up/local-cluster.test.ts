@@ -29,6 +29,7 @@ function optionsOf(more: Partial<ClusterOptions> = {}): ClusterOptions {
     nodes: 2,
     instances: 1,
     service: { vip: `10.99.2.${names}`, vip6: `fd99:2::${names}`, port: 80 },
+    config: undefined,
     root: runFolder,
     admin: { host: '127.0.0.1', port: 0 },
     mode: 'shift',

@@ -51,7 +51,10 @@ export interface ClusterOptions {
   /** Owners on each node. */
   readonly instances: number
   readonly service: Service
-  readonly root: string
+  /** Configuration file, absolute; every role reads it for itself. */
+  readonly config: string | undefined
+  /** Undefined: as the configuration says. */
+  readonly root: string | undefined
   readonly admin: Endpoint
   readonly mode: Mode
   readonly steering: SteeringKind
@@ -241,8 +244,8 @@ export class LocalCluster {
   }
 
   #roleOptions(name: string): RoleOptions {
-    const { name: cluster, service } = this.#options
-    return { cluster, name, ...service, ownerIdBits: DEFAULT_OWNER_ID_BITS }
+    const { name: cluster, service, config } = this.#options
+    return { cluster, name, ...service, ownerIdBits: DEFAULT_OWNER_ID_BITS, config }
   }
 
   #changed(): void {
@@ -286,7 +289,8 @@ function checkMachine({ root, steering, mode, linkBits, nodes, instances }: Clus
   if (instances > 1 && (mode === 'clone' || steering === 'relay')) {
     throw new UpError('BAD_FLAG', '--instances needs --mode shift and --steering nft')
   }
-  if (!isDirectory(root)) throw new UpError('BAD_FLAG', `--root ${root} is not a directory`)
+  if (root !== undefined && !isDirectory(root))
+    throw new UpError('BAD_FLAG', `--root ${root} is not a directory`)
   checkTool('ip', 'iproute2')
   if (linkBits !== undefined) checkTool('tc', 'iproute2')
   if (steering === 'nft') checkTool('nft', 'nftables')

@@ -68,7 +68,9 @@ describe('requests for several hosts on one connection', () => {
   it('are placed by site and path: a holder of one site is none of another', () => {
     const sim = new Cluster({ seed: 1, files: FILES, serving: SERVING })
     const get = (host: string) => {
-      const client = sim.client({ exchanges: [exchangeOf(sim.files, '/x.bin', { host, site: SITE_OF[host] as string })] })
+      const client = sim.client({
+        exchanges: [exchangeOf(sim.files, '/x.bin', { host, site: SITE_OF[host] as string })],
+      })
       expect(sim.runUntil(() => client.done, 10_000)).toBe(true)
       expect(client.failure).toBeUndefined()
       sim.run(1_000)

@@ -12,7 +12,7 @@ import { readPacket } from '../network/packet.ts'
 import { Client } from './client.ts'
 import { EPOCH_SECOND } from './cluster.ts'
 import { exchangeOf } from './exchange.ts'
-import { SimulatedResources, simulatedFiles } from './files.ts'
+import { ONE_SITE, SimulatedResources, simulatedFiles } from './files.ts'
 
 const FILES = { '/index.html': 3_000, '/a.css': 20_000, '/large.bin': 400_000 }
 const VIPS = Vips.parse('10.9.0.1', undefined, 80)
@@ -43,7 +43,7 @@ class Alone {
         wallMs: () => EPOCH_SECOND * 1000 + scheduler.now,
         wake: () => this.#wake(),
       },
-      new SimulatedResources(this.files, scheduler),
+      new SimulatedResources(this.files, scheduler, ONE_SITE),
     )
   }
 

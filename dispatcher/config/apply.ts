@@ -1,0 +1,20 @@
+/**
+ * Puts a configuration file behind the command line: before flags are read, every option that the file sets has the
+ * file's value, so that a flag wins and a required option may stand in either.
+ */
+import type { Command } from 'commander'
+import type { Config } from './schema.ts'
+
+/** Options that are not called as their setting is, by command. */
+const SETTING_OF: Readonly<Record<string, Readonly<Record<string, keyof Config>>>> = {
+  up: { name: 'cluster' },
+}
+
+export function applyConfig(command: Command, config: Config): void {
+  for (const option of command.options) {
+    const attribute = option.attributeName()
+    const key = SETTING_OF[command.name()]?.[attribute] ?? (attribute as keyof Config)
+    const value = config[key]
+    if (value !== undefined) command.setOptionValueWithSource(attribute, value, 'config')
+  }
+}

@@ -1,0 +1,122 @@
+/**
+ * Every setting of the configuration file: its form, range, default and what a reload may change. What a flag can say can
+ * stand here too, under the flag's name; flags win. Sites are in `site-schema.ts`.
+ */
+import { z } from 'zod'
+import { bitRate, controlUrl, device, devices, endpoint, ipv4, ipv6, ipv6OrNone, name } from '../flags.ts'
+import {
+  DEFAULT_ADMIN,
+  DEFAULT_CLUSTER,
+  DEFAULT_INSTANCES,
+  DEFAULT_NODES,
+  DEFAULT_OWNER_ID_BITS,
+  DEFAULT_PORT,
+  DEFAULT_VIP,
+  DEFAULT_VIP6,
+  MAX_CACHE_OCTETS,
+  MAX_NODES,
+  MAX_OWNER_ID_BITS,
+  MIN_CACHE_OCTETS,
+} from '../options.ts'
+import { choiceSetting, integerSetting, octetsSetting, textSetting } from './setting.ts'
+import { hostRecord, SITE_SHAPE, UNKNOWN_HOST } from './site-schema.ts'
+
+const MACHINE = { machine: true } as const
+const ENDPOINT = 'HOST:PORT'
+const ADDRESS = 'an IPv4 address that a host can have'
+const ADDRESS6 = 'an IPv6 address that a host can have'
+
+/** What the flags of `gyre up` and of the roles can say, but for the site. */
+const CLUSTER_SHAPE = {
+  cluster: textSetting(name, 'a name', {
+    about: 'name of the cluster; control links are made within one only (`--name` of `gyre up`)',
+    default: DEFAULT_CLUSTER,
+  }),
+  vip: textSetting(ipv4, ADDRESS, { about: 'the virtual IPv4 address', default: DEFAULT_VIP }),
+  vip6: textSetting(ipv6OrNone, `${ADDRESS6}, or none`, {
+    about: 'the virtual IPv6 address',
+    default: DEFAULT_VIP6,
+  }),
+  port: integerSetting(1, 65_535, { about: 'TCP port of the service', default: `${DEFAULT_PORT}` }),
+  mode: choiceSetting(['shift', 'clone'], {
+    about: '`clone` keeps the relay of the dispatcher',
+    default: 'shift',
+  }),
+  steering: choiceSetting(['nft', 'relay'], {
+    about: 'packets are steered by the kernel of the gateway, or relayed by the dispatcher',
+    default: 'nft',
+  }),
+  ownerBits: integerSetting(1, MAX_OWNER_ID_BITS, {
+    about: 'bits of the TCP timestamp that name the owner',
+    default: `${DEFAULT_OWNER_ID_BITS}`,
+  }),
+  cacheOctets: octetsSetting(MIN_CACHE_OCTETS, MAX_CACHE_OCTETS, {
+    about: 'memory of a node for files',
+    default: '256MiB; `gyre up`: a quarter of the memory, divided among the nodes',
+    ...MACHINE,
+  }),
+  admin: textSetting(endpoint, ENDPOINT, {
+    about: 'where the admin interface of the dispatcher listens',
+    default: `${DEFAULT_ADMIN.host}:${DEFAULT_ADMIN.port} with \`gyre up\`, else none`,
+    ...MACHINE,
+  }),
+  nodes: integerSetting(1, MAX_NODES, {
+    about: 'nodes of `gyre up`',
+    default: `${DEFAULT_NODES}`,
+    ...MACHINE,
+  }),
+  instances: integerSetting(1, MAX_NODES, {
+    about: 'owners on each node, to use several cores',
+    default: `${DEFAULT_INSTANCES}`,
+    ...MACHINE,
+  }),
+  linkRate: textSetting(bitRate, '64kbit to 100gbit, as 100mbit', {
+    about: "limit of each node's wire in `gyre up`",
+    ...MACHINE,
+  }),
+}
+
+/** What tells one process from another: in a file that one machine has for itself. */
+const PROCESS_SHAPE = {
+  id: integerSetting(0, (1 << MAX_OWNER_ID_BITS) - 1, {
+    about: 'owner id, unique in the cluster',
+    ...MACHINE,
+  }),
+  name: textSetting(name, 'a name', { about: 'of the process in its role', ...MACHINE }),
+  address: textSetting(ipv4, ADDRESS, { about: 'where the gateway sends packets of this owner', ...MACHINE }),
+  address6: textSetting(ipv6, ADDRESS6, { about: 'the same over IPv6', ...MACHINE }),
+  listen: textSetting(endpoint, ENDPOINT, { about: 'where control links of the others arrive', ...MACHINE }),
+  dispatcher: textSetting(controlUrl, 'ws://HOST:PORT', {
+    about: 'control link of the dispatcher',
+    ...MACHINE,
+  }),
+  lan: textSetting(device, 'a device', { about: 'the network of the owners', ...MACHINE }),
+  wan: textSetting(devices, 'devices, separated by commas', {
+    about: 'where packets of clients arrive, on a gateway',
+    ...MACHINE,
+  }),
+  tun: textSetting(device, 'a device', {
+    about: 'name of the TUN device, which is created',
+    default: 'tun0',
+    ...MACHINE,
+  }),
+}
+
+const OBJECT = { error: 'expected an object of settings' }
+
+export const configSchema = z.strictObject(
+  {
+    ...CLUSTER_SHAPE,
+    ...PROCESS_SHAPE,
+    unknownHost: UNKNOWN_HOST,
+    ...SITE_SHAPE,
+    sites: hostRecord(z.strictObject(SITE_SHAPE, OBJECT)).optional(),
+  },
+  OBJECT,
+)
+
+/** What a configuration file may hold. */
+export type GyreConfig = z.input<typeof configSchema>
+
+/** The same, read: sizes in octets, durations in milliseconds, addresses in their canonical text. */
+export type Config = z.output<typeof configSchema>

@@ -1,0 +1,50 @@
+/** From a configuration to what a cluster serves: the site's settings with those that they inherit, and their digest. */
+import { createHash } from 'node:crypto'
+import { DEFAULT_HTTP_SETTINGS, type HttpSettings } from '../../node/http/http-settings.ts'
+import type { ServingSettings, SiteSettings } from '../../node/server/settings.ts'
+import { normaliseHost } from './host-name.ts'
+import type { Config } from './schema.ts'
+
+const DIGEST_CHARS = 12
+
+/** What holds where the configuration is silent, or a flag has the last word. */
+export interface ServingDefaults {
+  readonly root: string
+  /** Settings of the cluster that are not the sites', for the digest. */
+  readonly cluster: object
+}
+
+export function servingSettings(config: Config, defaults: ServingDefaults): ServingSettings {
+  const { aliases = [], unknownHost = 'default' } = config
+  const http = httpSettings(config, DEFAULT_HTTP_SETTINGS)
+  const first: SiteSettings = { name: '', hosts: aliases, root: defaults.root, http }
+  const others = Object.entries(config.sites ?? {}).map(([key, site]): SiteSettings => {
+    const name = normaliseHost(key) as string
+    const hosts = [name, ...(site.aliases ?? [])]
+    return { name, hosts, root: site.root as string, http: httpSettings(site, http) }
+  })
+  const serving = { sites: [first, ...others] as const, unknownHost }
+  return { ...serving, digest: digestOf({ ...defaults.cluster, ...serving }) }
+}
+
+type Chosen = { readonly [Key in keyof HttpSettings]?: HttpSettings[Key] | undefined }
+
+function httpSettings(chosen: Chosen, otherwise: HttpSettings): HttpSettings {
+  return {
+    precompressed: chosen.precompressed ?? otherwise.precompressed,
+    listing: chosen.listing ?? otherwise.listing,
+    errorPages: chosen.errorPages ?? otherwise.errorPages,
+    fields: chosen.fields ?? otherwise.fields,
+    rules: chosen.rules ?? otherwise.rules,
+  }
+}
+
+/** The order in which keys were written makes no difference. */
+function digestOf(value: unknown): string {
+  const text = JSON.stringify(value, (_key, inner: unknown) =>
+    typeof inner === 'object' && inner !== null && !Array.isArray(inner)
+      ? Object.fromEntries(Object.entries(inner).sort(([a], [b]) => (a < b ? -1 : 1)))
+      : inner,
+  )
+  return createHash('sha256').update(text).digest('hex').slice(0, DIGEST_CHARS)
+}

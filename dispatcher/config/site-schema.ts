@@ -1,0 +1,130 @@
+/**
+ * The settings of a site. At the top of a configuration they are those of the default site, and of every other site that
+ * does not say otherwise.
+ */
+import { z } from 'zod'
+import { CODINGS } from '../../node/http/content-coding.ts'
+import { fieldsFault, MAX_RULES, ruleFault } from '../../node/http/field-rules.ts'
+import { DEFAULT_HTTP_SETTINGS } from '../../node/http/http-settings.ts'
+import { HOST_FORM, normaliseHost } from './host-name.ts'
+import { booleanSetting, setting, textSetting } from './setting.ts'
+
+export const MAX_SITES = 1_000
+const MAX_ALIASES = 100
+const MAX_PATH_CHARS = 4_096
+
+const hostName = z.string({ error: `expected ${HOST_FORM}` }).transform((text, context) => {
+  const host = normaliseHost(text)
+  if (host !== undefined) return host
+  context.addIssue({ code: 'custom', message: `expected ${HOST_FORM}` })
+  return z.NEVER
+})
+
+function folder(text: string): string {
+  if (text === '' || text.length > MAX_PATH_CHARS || text.includes('\0')) throw new RangeError()
+  return text
+}
+
+/** Who answers requests for a host that no site has. */
+export const UNKNOWN_HOST = setting(
+  z.union([z.literal('default'), z.literal(404), z.literal(421)], {
+    error: 'expected "default", 404 or 421',
+  }),
+  {
+    about: 'what a request for a host gets that no site has: the default site, or this status',
+    default: 'default',
+    range: 'default, 404, 421',
+    reload: true,
+  },
+)
+
+const FIELDS = z.record(z.string(), z.string({ error: 'expected a text' }), {
+  error: 'expected texts by field name',
+})
+const PATTERNS = z.array(z.string({ error: 'expected a pattern' }), { error: 'expected a list of patterns' })
+
+const fields = FIELDS.superRefine((value, context) => refuse(fieldsFault(value), context))
+const rule = z
+  .strictObject(
+    {
+      paths: PATTERNS,
+      hashedNames: z.boolean({ error: 'expected true or false' }).optional(),
+      fields: FIELDS,
+    },
+    { error: 'expected a rule: paths, hashedNames, fields' },
+  )
+  .transform(({ hashedNames, ...rest }) => (hashedNames === undefined ? rest : { ...rest, hashedNames }))
+  .superRefine((value, context) => refuse(ruleFault(value), context))
+
+function refuse(fault: string | undefined, context: z.RefinementCtx): void {
+  if (fault !== undefined)
+    context.addIssue({ code: 'custom', message: `expected what can be sent: ${fault}` })
+}
+
+export const SITE_SHAPE = {
+  root: textSetting(folder, 'a folder', {
+    about: 'the files of the site; a relative path begins at the folder of the configuration',
+    default: '`www` of gyre itself; a site of `sites` must name one',
+    reload: true,
+  }),
+  aliases: setting(
+    z.array(hostName, { error: 'expected a list of hosts' }).max(MAX_ALIASES, {
+      error: `expected up to ${MAX_ALIASES} hosts`,
+    }),
+    {
+      about: 'further hosts of the site; `*.example.org` is every host below it',
+      default: 'none',
+      range: `up to ${MAX_ALIASES} hosts`,
+      reload: true,
+    },
+  ),
+  precompressed: setting(
+    z
+      .array(z.enum(CODINGS, { error: `expected one of ${CODINGS.join(', ')}` }), {
+        error: 'expected a list of codings',
+      })
+      .refine(codings => new Set(codings).size === codings.length, { error: 'expected each coding once' }),
+    {
+      about: 'codings whose files are served where they stand beside a file, the preferred first',
+      default: JSON.stringify(DEFAULT_HTTP_SETTINGS.precompressed),
+      range: `a list of ${CODINGS.join(', ')}`,
+      reload: true,
+    },
+  ),
+  listing: booleanSetting({
+    about: 'whether a directory without an index shows what it holds',
+    default: String(DEFAULT_HTTP_SETTINGS.listing),
+    reload: true,
+  }),
+  errorPages: booleanSetting({
+    about: 'whether `/404.html` and its like in the root replace the pages of errors',
+    default: String(DEFAULT_HTTP_SETTINGS.errorPages),
+    reload: true,
+  }),
+  fields: setting(fields, {
+    about: 'fields of every response',
+    default: '{}',
+    range: 'texts by field name',
+    reload: true,
+  }),
+  rules: setting(
+    z.array(rule, { error: 'expected a list of rules' }).max(MAX_RULES, {
+      error: `expected up to ${MAX_RULES} rules`,
+    }),
+    {
+      about:
+        'fields of files by path, as Cache-Control: `{ paths, hashedNames?, fields }`; `*` within a segment, `**` any',
+      default: '[]',
+      range: `up to ${MAX_RULES} rules`,
+      reload: true,
+    },
+  ),
+}
+
+/** Sites by their host. */
+export function hostRecord<S extends z.ZodType>(site: S) {
+  const key = z.string().refine(name => normaliseHost(name) !== undefined, { error: `expected ${HOST_FORM}` })
+  return z
+    .record(key, site, { error: 'expected sites by their host' })
+    .refine(sites => Object.keys(sites).length <= MAX_SITES, { error: `expected up to ${MAX_SITES} sites` })
+}
