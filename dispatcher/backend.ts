@@ -3,6 +3,7 @@
  * put together here. It keeps nothing; a node that does not answer is reported without figures.
  */
 import {
+  answer,
   type ListedConnection,
   listConnections,
   type OperatorHost,
@@ -10,6 +11,7 @@ import {
   type ShiftOutcome,
   status,
 } from '../node/server/operator.ts'
+import type { ReloadAnswer } from '../node/server/reloader.ts'
 import {
   type ConnectionReport,
   type ConnectionsPage,
@@ -18,6 +20,7 @@ import {
   MAX_REPORTED_LINKS,
   MAX_SHIFT_RESULTS,
   type OwnerReport,
+  type ReloadReport,
   type ShiftReport,
   type ShiftRequest,
   type ShiftResult,
@@ -95,6 +98,37 @@ export class Backend implements AdminBackend {
     return summarise(to, results, this.#operator.now() - startedAt)
   }
 
+  async reload(): Promise<ReloadReport> {
+    const owners = [
+      { id: this.#options.id, name: this.#options.name },
+      ...this.#core.members.all.filter(({ up }) => up),
+    ]
+    const checked = await Promise.all(owners.map(({ id }) => this.#askReload(id, 'reload-check', null)))
+    const faults = checked.flatMap((answer, index) =>
+      answer.ok ? [] : `${owners[index]?.name}: ${answer.fault}`,
+    )
+    if (faults.length > 0) throw new AdminError('CONFIG_REFUSED', faults.join('; '))
+    const applied = await Promise.all(
+      owners.map(({ id }, index) => {
+        const answer = checked[index] as ReloadAnswer
+        return answer.ok ? this.#askReload(id, 'reload-apply', answer.digest) : answer
+      }),
+    )
+    return {
+      owners: owners.map(({ id, name }, index) => {
+        const answer = applied[index] as ReloadAnswer
+        return { id, name, config: answer.ok ? answer.digest : null, fault: answer.ok ? null : answer.fault }
+      }),
+    }
+  }
+
+  async #askReload(id: number, what: string, details: unknown): Promise<ReloadAnswer> {
+    const own = id === this.#options.id
+    const text = own ? await answer(this.#operator, what, details) : await this.#asks.ask(id, what, details)
+    const parsed = parse<ReloadAnswer>(text)
+    return parsed ?? { ok: false, fault: 'it did not answer' }
+  }
+
   #target(name: string): Member {
     const to = this.#core.members.named(name)
     if (to === undefined) throw new AdminError('UNKNOWN_OWNER', `there is no node ${name}`)
@@ -120,12 +154,7 @@ export class Backend implements AdminBackend {
 
   async #ask<Answer>(node: number, what: string, details: unknown): Promise<Answer | undefined> {
     const text = await this.#asks.ask(node, what, details)
-    if (typeof text !== 'string') return undefined
-    try {
-      return JSON.parse(text) as Answer
-    } catch {
-      return undefined
-    }
+    return parse<Answer>(text)
   }
 
   #self(): OwnerReport {
@@ -158,6 +187,16 @@ export class Backend implements AdminBackend {
   }
 }
 
+/** What an owner answered. */
+function parse<Answer>(text: unknown): Answer | undefined {
+  if (typeof text !== 'string') return undefined
+  try {
+    return JSON.parse(text) as Answer
+  } catch {
+    return undefined
+  }
+}
+
 /** Refusals of the shift protocol that the API has a code of its own for. */
 const ERRORS: Readonly<Record<string, AdminErrorCode>> = {
   DRAINING: 'OWNER_DRAINING',
@@ -173,6 +212,7 @@ function describe(owner: OwnerStatus | undefined) {
     cacheOctets: owner?.cacheOctets ?? 0,
     cacheObjects: owner?.cacheObjects ?? 0,
     links: (owner?.links ?? []).slice(0, MAX_REPORTED_LINKS),
+    config: owner === undefined || owner.config === '' ? null : owner.config,
     counters: countersOf(owner),
   }
 }

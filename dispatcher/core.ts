@@ -62,7 +62,7 @@ export class DispatcherCore {
   readonly placement = new Placement(this.directory)
   readonly records: Records
   /** As the nodes have it, to place requests by their site; replaced by a reload. */
-  sites: SiteTable
+  #sites: SiteTable
   readonly #world: DispatcherWorld
   readonly #startedAt: number
   #sweepAt: number
@@ -71,12 +71,12 @@ export class DispatcherCore {
 
   constructor(config: OwnerConfig, world: DispatcherWorld, serving: ServingSettings, limits?: ServerLimits) {
     this.#world = world
-    this.sites = new SiteTable(serving)
+    this.#sites = new SiteTable(serving)
     this.#startedAt = world.now()
     this.#sweepAt = this.#startedAt + SWEEP_MS
     const acceptor = new Acceptor(
       {
-        pathOf: head => this.sites.pathOf(head),
+        pathOf: head => this.#sites.pathOf(head),
         place: (path, not) => this.place(path, not),
         shift: (connection, to, now, done) => this.owner.shift(connection, to, now, done),
         touched: connection => this.owner.touched(connection, world.now()),
@@ -119,6 +119,11 @@ export class DispatcherCore {
     // Counted at once: reports come too seldom to spread a burst.
     if (member !== undefined) member.connections++
     return chosen
+  }
+
+  /** Requests are placed by other sites from now on. */
+  configure(serving: ServingSettings): void {
+    this.#sites = new SiteTable(serving)
   }
 
   receiveBatch(batch: PacketBatch, now: number): void {

@@ -8,6 +8,7 @@ import type { Link } from '../node/control/link.ts'
 import { Mesh } from '../node/control/mesh.ts'
 import { encodeClusterMessage } from '../node/server/messages.ts'
 import type { OperatorHost } from '../node/server/operator.ts'
+import { type ReloadAnswer, Reloader } from '../node/server/reloader.ts'
 import { Driver } from '../node/stack/driver.ts'
 import { DEFAULT_LIMITS } from '../node/stack/limits.ts'
 import { Vips } from '../node/stack/vips.ts'
@@ -54,6 +55,7 @@ class Dispatcher implements RunningRole {
   readonly #device: ReturnType<typeof openTun>
   readonly #driver: Driver
   readonly #admin: ReturnType<typeof createAdminServer>
+  readonly #reloader: Reloader
   #stopped: Promise<void> | undefined = undefined
 
   constructor(options: DispatcherOptions, configuration: Configuration) {
@@ -105,6 +107,12 @@ class Dispatcher implements RunningRole {
       configuration.serving,
     )
     this.#driver = new Driver(this.#core, this.#device)
+    this.#reloader = new Reloader({
+      serving: configuration.serving,
+      read: () => configuration.reload(),
+      prepare: async serving => () => this.#core.configure(serving),
+      now,
+    })
     const backend = new Backend(options, this.#core, this.#asks, this.#operator())
     this.#admin = createAdminServer(backend, { onFault: warn })
   }
@@ -117,6 +125,10 @@ class Dispatcher implements RunningRole {
     if (admin !== undefined) await this.#admin.listen(admin)
     this.#ownersChanged([])
     this.#driver.schedule()
+  }
+
+  reload(): Promise<ReloadAnswer> {
+    return this.#reloader.reload()
   }
 
   stop(): Promise<void> {
@@ -224,6 +236,7 @@ class Dispatcher implements RunningRole {
       draining: () => false,
       device: () => this.#device.counters(),
       links: () => this.#mesh.report(),
+      reloader: this.#reloader,
       now,
     }
   }

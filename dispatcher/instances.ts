@@ -103,6 +103,11 @@ class Instances implements RunningRole {
     await Promise.all([this.#gateway.ready, ...this.#roles.map(role => role.start())])
   }
 
+  /** Each instance says for itself what came of it. */
+  async reload(): Promise<undefined> {
+    for (const role of this.#roles) role.reload()
+  }
+
   stop(): Promise<void> {
     this.#stopped ??= this.#stop()
     return this.#stopped

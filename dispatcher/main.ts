@@ -195,14 +195,20 @@ function registerNode(program: Command): void {
 }
 
 async function registerOperator(program: Command): Promise<void> {
-  const [{ registerStatus }, { registerConnections }, { registerShift }, { registerCheck }] =
-    await Promise.all([
-      import('./commands/status.ts'),
-      import('./commands/connections.ts'),
-      import('./commands/shift.ts'),
-      import('./commands/check.ts'),
-    ])
-  for (const register of [registerStatus, registerConnections, registerShift, registerCheck])
+  const [
+    { registerStatus },
+    { registerConnections },
+    { registerShift },
+    { registerCheck },
+    { registerReload },
+  ] = await Promise.all([
+    import('./commands/status.ts'),
+    import('./commands/connections.ts'),
+    import('./commands/shift.ts'),
+    import('./commands/check.ts'),
+    import('./commands/reload.ts'),
+  ])
+  for (const register of [registerStatus, registerConnections, registerShift, registerCheck, registerReload])
     register(program)
 }
 

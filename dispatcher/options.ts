@@ -4,6 +4,7 @@
  * running role is to whoever started it.
  */
 
+import type { ReloadAnswer } from '../node/server/reloader.ts'
 import type { ServingSettings } from '../node/server/settings.ts'
 
 /** `shift`: a node becomes the owner; `clone`: the dispatcher relays for as long as the connection lives. */
@@ -97,6 +98,8 @@ export interface ServeOptions extends Service {
 export interface RunningRole {
   /** Ends orderly and removes what the role put into the kernel. Idempotent. */
   stop(): Promise<void>
+  /** Reads the configuration again and puts it in force; never rejects. Absent where there is nothing to read. */
+  reload?(): Promise<ReloadAnswer | undefined>
 }
 
 export const DEFAULT_CLUSTER = 'gyre'

@@ -3,6 +3,7 @@
  * its connections itself.
  */
 import { randomBytes, randomFillSync } from 'node:crypto'
+import { Reloader } from '../node/server/reloader.ts'
 import { Sites } from '../node/server/sites.ts'
 import { StandaloneCore } from '../node/server/standalone.ts'
 import { Driver } from '../node/stack/driver.ts'
@@ -25,6 +26,12 @@ export async function runServe(options: ServeOptions, configuration: Configurati
   device.onError = error => {
     throw error
   }
+  const reloader = new Reloader({
+    serving: configuration.serving,
+    read: () => configuration.reload(),
+    prepare: serving => sites.prepare(serving),
+    now,
+  })
   const core = new StandaloneCore(
     {
       id: OWNER_ID,
@@ -47,6 +54,7 @@ export async function runServe(options: ServeOptions, configuration: Configurati
   const driver = new Driver(core, device)
   await bringUpTun({ device: tun, vip, vip6, lanDevice: lan, metric: FIRST_METRIC })
   return {
+    reload: () => reloader.reload(),
     stop: async () => driver.close(),
   }
 }

@@ -9,6 +9,7 @@ import { createIncarnation, type Hello, PROTOCOL_VERSION } from './control/hello
 import { Mesh } from './control/mesh.ts'
 import { NodeCore } from './server/core.ts'
 import type { Member } from './server/messages.ts'
+import { Reloader } from './server/reloader.ts'
 import { Sites } from './server/sites.ts'
 import { Driver } from './stack/driver.ts'
 import { DEFAULT_LIMITS } from './stack/limits.ts'
@@ -68,6 +69,12 @@ export async function runNode(options: NodeOptions, configuration: Configuration
       driver.schedule()
     },
   })
+  const reloader = new Reloader({
+    serving: configuration.serving,
+    read: () => configuration.reload(),
+    prepare: serving => sites.prepare(serving),
+    now,
+  })
   const core = new NodeCore(
     {
       id,
@@ -95,6 +102,7 @@ export async function runNode(options: NodeOptions, configuration: Configuration
       wake: () => driver.schedule(),
       device: () => device.counters(),
       links: () => mesh.report(),
+      reloader,
     },
     sites,
   )
@@ -106,6 +114,7 @@ export async function runNode(options: NodeOptions, configuration: Configuration
 
   let stopped: Promise<void> | undefined
   return {
+    reload: () => reloader.reload(),
     stop: () => {
       stopped ??= mesh.close().finally(() => driver.close())
       return stopped

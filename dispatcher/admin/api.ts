@@ -5,6 +5,7 @@
  *   GET  /api/v1/status                                        StatusReport
  *   GET  /api/v1/connections?limit&offset&filter&sort          ConnectionsPage
  *   POST /api/v1/shift  { connection: number | 'all', to }     ShiftReport
+ *   POST /api/v1/reload {}                                     ReloadReport
  *   GET  /api/v1/healthz, /api/v1/readyz                       { status }
  *
  * Errors are `{ code, message }` with the status of errors.ts.
@@ -50,6 +51,8 @@ export interface OwnerReport {
   readonly cacheOctets: number
   readonly cacheObjects: number
   readonly links: readonly LinkReport[]
+  /** Digest of the configuration that it runs; null where it does not say. */
+  readonly config: string | null
   readonly counters: CounterReport
 }
 
@@ -131,6 +134,17 @@ export interface ShiftResult {
   readonly code: string | null
   /** Of this hand-over. */
   readonly ms: number
+}
+
+/** The configuration was put in force; owners that are down read theirs when they start. */
+export interface ReloadReport {
+  readonly owners: readonly {
+    readonly id: number
+    readonly name: string
+    /** Of the configuration that it runs now; null where it did not take it over: `fault` says why. */
+    readonly config: string | null
+    readonly fault: string | null
+  }[]
 }
 
 export interface ErrorReport {

@@ -10,6 +10,7 @@ import {
   API_PATH,
   type ConnectionsPage,
   type ConnectionsQuery,
+  type ReloadReport,
   type ShiftReport,
   type ShiftRequest,
   type StatusReport,
@@ -87,6 +88,10 @@ export class AdminClient {
 
   shift(request: ShiftRequest): Promise<ShiftReport> {
     return this.ask<ShiftReport>('POST', '/shift', request)
+  }
+
+  reload(): Promise<ReloadReport> {
+    return this.ask<ReloadReport>('POST', '/reload', {})
   }
 
   /** Without it the process lives on for as long as the connection. */

@@ -16,6 +16,8 @@ const STATUSES = {
   OWNER_DOWN: 409,
   /** The connection stays where it is, for a reason of the shift protocol, which the message names. */
   SHIFT_REFUSED: 409,
+  /** The configuration is wrong on an owner, which the message names; nothing has changed anywhere. */
+  CONFIG_REFUSED: 409,
   BODY_TOO_LARGE: 413,
   UNSUPPORTED_MEDIA_TYPE: 415,
   /** A fault of ours; its details are in the server's log, not in the answer. */

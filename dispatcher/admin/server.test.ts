@@ -27,6 +27,7 @@ const owner = {
   connections: 1,
   cacheOctets: 2048,
   cacheObjects: 2,
+  config: null,
   links: [],
   counters,
 }
@@ -58,6 +59,7 @@ const connection = {
 
 /** A cluster of one connection, which can be moved to node2; `asked` is what the server made of the requests. */
 class Cluster implements AdminBackend {
+  wrong = false
   asked: unknown[] = []
   current: StatusReport = status
   stuck = false
@@ -68,6 +70,10 @@ class Cluster implements AdminBackend {
   async connections(query: ConnectionsQuery) {
     this.asked.push(query)
     return selectConnections([connection], query)
+  }
+  async reload() {
+    if (this.wrong) throw new AdminError('CONFIG_REFUSED', 'node1: x.ts: port: expected 1 to 65535')
+    return { owners: [{ id: 1, name: 'node1', config: 'aaaaaaaaaaaa', fault: null }] }
   }
   async shift(request: ShiftRequest): Promise<ShiftReport> {
     this.asked.push(request)
@@ -407,4 +413,17 @@ describe('findAdmin', () => {
       message: expect.stringContaining(message),
     })
   })
+})
+
+it('reloads, or says why not', async () => {
+  await start()
+  const init = { method: 'POST', headers: { 'content-type': 'application/json' }, body: '{}' }
+  const done = await ask('/api/v1/reload', init)
+  expect(done.status).toBe(200)
+  expect(await done.json()).toMatchObject({ owners: [{ name: 'node1', fault: null }] })
+  cluster.wrong = true
+  const refused = await ask('/api/v1/reload', init)
+  expect(refused.status).toBe(409)
+  expect(await refused.json()).toMatchObject({ code: 'CONFIG_REFUSED' })
+  expect((await ask('/api/v1/reload')).status).toBe(405)
 })

@@ -9,6 +9,7 @@ import {
   API_PATH,
   type ConnectionsPage,
   type ConnectionsQuery,
+  type ReloadReport,
   type ShiftReport,
   type ShiftRequest,
   type StatusReport,
@@ -34,6 +35,8 @@ export interface AdminBackend {
    * OWNER_FULL; a single connection that stays where it is may also be SHIFT_REFUSED.
    */
   shift(request: ShiftRequest): Promise<ShiftReport>
+  /** Rejects with CONFIG_REFUSED, with nothing changed, where an owner cannot put the configuration in force. */
+  reload(): Promise<ReloadReport>
 }
 
 export interface AdminServerOptions {
@@ -110,6 +113,10 @@ function routesOf(backend: AdminBackend, options: AdminServerOptions): ReadonlyM
         timeoutMs: shiftTimeoutMs,
         run: async ({ body }) => ok(backend.shift(parse(shiftRequest, body))),
       },
+    ],
+    [
+      `${API_PATH}/reload`,
+      { method: 'POST', timeoutMs: shiftTimeoutMs, run: async () => ok(backend.reload()) },
     ],
     [`${API_PATH}/healthz`, get(() => ok({ status: 'ok' }))],
     [`${API_PATH}/readyz`, get(() => ok(ready(backend)))],

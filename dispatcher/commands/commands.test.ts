@@ -13,8 +13,9 @@ import { selectConnections } from '../admin/connection-query.ts'
 import { AdminError } from '../admin/errors.ts'
 import { type AdminBackend, createAdminServer } from '../admin/server.ts'
 import { registerConnections } from './connections.ts'
+import { registerReload } from './reload.ts'
 import { registerShift } from './shift.ts'
-import { registerStatus } from './status.ts'
+import { formatStatus, registerStatus } from './status.ts'
 
 const none = sumCounters([])
 const owners: OwnerReport[] = [
@@ -29,6 +30,7 @@ const owners: OwnerReport[] = [
     connections: 0,
     cacheOctets: 0,
     cacheObjects: 0,
+    config: 'aaaaaaaaaaaa',
     links: [
       { peer: 1, up: true, roundTripMs: 0.1, queuedOctets: 0 },
       { peer: 2, up: false, roundTripMs: null, queuedOctets: 0 },
@@ -46,6 +48,7 @@ const owners: OwnerReport[] = [
     connections: 2,
     cacheOctets: 1536,
     cacheObjects: 3,
+    config: 'aaaaaaaaaaaa',
     links: [],
     counters: { ...none, adopted: 8, shifted: 2, aborted: { NO_OBJECT: 3, TIMEOUT: 1 } },
   },
@@ -60,6 +63,7 @@ const owners: OwnerReport[] = [
     connections: 0,
     cacheOctets: 0,
     cacheObjects: 0,
+    config: 'aaaaaaaaaaaa',
     links: [],
     counters: none,
   },
@@ -92,6 +96,7 @@ const connections: ConnectionReport[] = [
 ]
 
 class Cluster implements AdminBackend {
+  wrong = false
   requests: ShiftRequest[] = []
   async status(): Promise<StatusReport> {
     const counters = sumCounters(owners.map(owner => owner.counters))
@@ -108,6 +113,10 @@ class Cluster implements AdminBackend {
   }
   async connections(query: ConnectionsQuery) {
     return selectConnections(connections, query)
+  }
+  async reload() {
+    if (this.wrong) throw new AdminError('CONFIG_REFUSED', 'node1: x.ts: port: expected 1 to 65535')
+    return { owners: [{ id: 1, name: 'node1', config: 'aaaaaaaaaaaa', fault: null }] }
   }
   async shift(request: ShiftRequest): Promise<ShiftReport> {
     this.requests.push(request)
@@ -151,7 +160,8 @@ async function gyre(...words: string[]): Promise<Result> {
       result.err += text
     },
   })
-  for (const register of [registerStatus, registerConnections, registerShift]) register(program)
+  for (const register of [registerStatus, registerConnections, registerShift, registerReload])
+    register(program)
   try {
     await program.parseAsync(words, { from: 'user' })
   } catch (error) {
@@ -261,4 +271,40 @@ it('nobody at the address', async () => {
   const { out, err, exitCode } = await gyre('status', '--admin', '127.0.0.1:1')
   expect([out, exitCode]).toEqual(['', 1])
   expect(err).toMatch(/^error: cannot reach 127\.0\.0\.1:1: [^\n]+\n$/)
+})
+
+describe('reload', () => {
+  afterEach(() => {
+    cluster.wrong = false
+  })
+
+  it('says what each owner runs now', async () => {
+    const { out, err, exitCode } = await gyre('reload', '--admin', address)
+    expect([err, exitCode]).toEqual(['', 0])
+    expect(out).toBe('OWNER  CONFIG        FAULT\nnode1  aaaaaaaaaaaa\n')
+  })
+
+  it('says why nothing has changed', async () => {
+    cluster.wrong = true
+    const { out, err, exitCode } = await gyre('reload', '--admin', address)
+    expect([out, exitCode]).toEqual(['', 1])
+    expect(err).toBe('error: node1: x.ts: port: expected 1 to 65535\n')
+  })
+})
+
+it('status says where owners run different configurations', () => {
+  const [dispatcher, node] = owners as [OwnerReport, OwnerReport]
+  const text = formatStatus({
+    cluster: 'gyre',
+    mode: 'shift',
+    steering: 'nft',
+    vips: [],
+    port: 80,
+    uptimeMs: 0,
+    owners: [dispatcher, { ...node, config: 'bbbbbbbbbbbb' }],
+    counters: none,
+  })
+  expect(text).toContain(
+    'configurations differ: dispatcher aaaaaaaaaaaa, node1 bbbbbbbbbbbb; see gyre reload\n',
+  )
 })

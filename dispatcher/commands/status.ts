@@ -2,7 +2,7 @@
 import type { Command } from 'commander'
 import type { CounterReport, OwnerReport, StatusReport } from '../admin/api.ts'
 import { type AdminFlags, addAdminFlags, runAdminCommand } from './admin-command.ts'
-import { type Column, formatCounts, formatDuration, formatOctets, formatTable } from './table.ts'
+import { type Column, formatCounts, formatDuration, formatOctets, formatTable, printable } from './table.ts'
 
 export function registerStatus(program: Command): void {
   const command = program.command('status').description('show the owners of a cluster and its counters')
@@ -22,7 +22,7 @@ export function formatStatus(status: StatusReport): string {
   ].join('  ')
   const aborted = formatCounts(status.counters.aborted)
   const reasons = aborted === '' ? '' : `\naborted: ${aborted}\n`
-  return `${head}\n\n${formatOwners(status.owners)}\n${formatCounters(status)}${reasons}`
+  return `${head}\n\n${formatOwners(status.owners)}${formatConfigs(status.owners)}\n${formatCounters(status)}${reasons}`
 }
 
 const OWNER_COLUMNS: readonly Column[] = [
@@ -54,6 +54,14 @@ function formatOwners(owners: readonly OwnerReport[]): string {
     `${owner.links.filter(link => link.up).length}/${owner.links.length} up`,
   ])
   return formatTable(OWNER_COLUMNS, rows)
+}
+
+/** Silent where all run the same. */
+function formatConfigs(owners: readonly OwnerReport[]): string {
+  const told = owners.filter(owner => owner.config !== null)
+  if (new Set(told.map(owner => owner.config)).size < 2) return ''
+  const list = told.map(({ name, config }) => `${printable(name)} ${config}`).join(', ')
+  return `\nconfigurations differ: ${list}; see gyre reload\n`
 }
 
 const COUNTER_COLUMNS: readonly Column[] = [

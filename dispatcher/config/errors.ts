@@ -7,6 +7,9 @@ export interface ConfigIssue {
   readonly message: string
 }
 
+/** Issues in the message of an error, which is one line. */
+const MAX_TOLD = 10
+
 /** One line of a report. */
 export function formatIssue({ path, message }: ConfigIssue): string {
   return path === '' ? message : `${path}: ${message}`
@@ -19,12 +22,9 @@ export class ConfigError extends Error {
   readonly issues: readonly ConfigIssue[]
 
   constructor(code: ConfigError['code'], file: string, issues: readonly ConfigIssue[], cause?: unknown) {
-    const [first] = issues
-    const more = issues.length > 1 ? ` (and ${issues.length - 1} more; see gyre check)` : ''
-    super(
-      `${file}: ${first === undefined ? 'invalid' : formatIssue(first)}${more}`,
-      cause === undefined ? undefined : { cause },
-    )
+    const told = issues.slice(0, MAX_TOLD).map(formatIssue)
+    const more = issues.length > MAX_TOLD ? `; and ${issues.length - MAX_TOLD} more: see gyre check` : ''
+    super(`${file}: ${told.join('; ')}${more}`, cause === undefined ? undefined : { cause })
     this.name = 'ConfigError'
     this.code = code
     this.file = file

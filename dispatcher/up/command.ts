@@ -241,7 +241,12 @@ function endOnSignal(cluster: LocalCluster): Promise<'signal'> {
       if (signals > 1) cluster.hurry()
       cluster.stop().catch(() => {})
     }
-    for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, end)
+    for (const name of ['SIGINT', 'SIGTERM'] as const) process.on(name, end)
+    // As in `role-channel.ts`: where no terminal can go away, it is the order to reload.
+    process.on('SIGHUP', () => {
+      if (process.stdin.isTTY || process.stdout.isTTY) end()
+      else cluster.reload()
+    })
   })
 }
 

@@ -117,6 +117,11 @@ export class LocalCluster {
     for (const role of this.#roles) role.kill()
   }
 
+  /** Has every role read its configuration again. */
+  reload(): void {
+    for (const role of this.#roles) role.reload()
+  }
+
   /** Ends the roles and removes the network and the state file, at any time. Idempotent. */
   stop(): Promise<void> {
     this.#stopping = true

@@ -7,6 +7,14 @@ import type { RunningRole } from '../options.ts'
 /** A role that does not end by itself within this is ended by us. */
 const STOP_TIMEOUT_MS = 2500
 
+/** By a signal; the outcome is said on standard error, where the operator looks. */
+async function reload(role: RunningRole | undefined): Promise<void> {
+  const answer = await role?.reload?.()
+  if (answer === undefined) return
+  const text = answer.ok ? `reloaded: configuration ${answer.digest}` : `not reloaded: ${answer.fault}`
+  process.stderr.write(`${text}\n`)
+}
+
 /** Starts the role; returns when it serves. An error of its start is the caller's. */
 export async function serve(start: () => Promise<RunningRole>): Promise<void> {
   let role: RunningRole | undefined
@@ -23,7 +31,12 @@ export async function serve(start: () => Promise<RunningRole>): Promise<void> {
       },
     )
   }
-  for (const name of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(name, end)
+  for (const name of ['SIGTERM', 'SIGINT'] as const) process.on(name, end)
+  // At a terminal it means that the terminal is gone; a service has none, and reads its configuration again.
+  process.on('SIGHUP', () => {
+    if (process.stdin.isTTY || process.stdout.isTTY) end()
+    else void reload(role)
+  })
   // A supervisor that was killed cannot end us; without it nobody would remove what we are part of.
   process.on('disconnect', end)
   // Its output pipe may be gone before we notice; a log line must not end us before `end` has.

@@ -98,6 +98,11 @@ export class SupervisedRole {
     this.#started = undefined
   }
 
+  /** Has the role read its configuration again. */
+  reload(): void {
+    if (this.#ready && this.#process !== undefined) signal(this.#process, 'SIGHUP')
+  }
+
   /** Ends a process that is ending, without waiting for it. */
   kill(): void {
     if (this.#stopping && this.#process !== undefined) signal(this.#process, 'SIGKILL')

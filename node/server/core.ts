@@ -16,6 +16,7 @@ import {
   type Member,
 } from './messages.ts'
 import { answer, type OperatorHost, type ReportedLink } from './operator.ts'
+import type { Reloader } from './reloader.ts'
 import { Reporter } from './reporter.ts'
 import { type Resources, Site } from './site.ts'
 
@@ -39,6 +40,8 @@ export interface NodeWorld {
   wake(): void
   device(): Record<string, number>
   links(): readonly ReportedLink[]
+  /** Undefined in a simulation. */
+  readonly reloader?: Reloader
 }
 
 export class NodeCore {
@@ -102,6 +105,7 @@ export class NodeCore {
       draining: () => this.site.draining,
       device: () => world.device(),
       links: () => world.links(),
+      reloader: world.reloader,
       now: () => world.now(),
     }
   }

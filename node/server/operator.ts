@@ -9,6 +9,7 @@ import type { Connection } from '../stack/connection.ts'
 import type { OwnerCounters } from '../stack/counters.ts'
 import type { Owner } from '../stack/owner.ts'
 import { formatAddress } from '../wire/address.ts'
+import type { Reloader } from './reloader.ts'
 
 /** Connections in one answer, for about 2 MB of JSON; the operator hears of no more. */
 export const MAX_LISTED = 10_000
@@ -31,6 +32,8 @@ export interface OwnerStatus {
   readonly tcp: Record<string, number>
   readonly device: Record<string, number>
   readonly links: readonly ReportedLink[]
+  /** Digest of the configuration in force; '' where there is none. */
+  readonly config: string
 }
 
 export interface ListedConnection {
@@ -74,6 +77,8 @@ export interface OperatorHost {
   draining(): boolean
   device(): Record<string, number>
   links(): readonly ReportedLink[]
+  /** Undefined in a simulation. */
+  readonly reloader: Reloader | undefined
   now(): number
 }
 
@@ -90,6 +95,10 @@ export async function answer(
       return JSON.stringify(listConnections(host.owner))
     case 'shift':
       return JSON.stringify(await shiftOrdered(host, details))
+    case 'reload-check':
+      return JSON.stringify(await host.reloader?.check())
+    case 'reload-apply':
+      return JSON.stringify(host.reloader?.apply(String(details)))
     default:
       return undefined
   }
@@ -113,6 +122,7 @@ export function status(host: OperatorHost): OwnerStatus {
     tcp: { ...owner.config.tcp.counters },
     device: host.device(),
     links: host.links(),
+    config: host.reloader?.digest ?? '',
   }
 }
 
