@@ -7,7 +7,7 @@ import type { Flow } from '../../clone/flow.ts'
 import { MAX_DORMANT } from '../../shift/incoming.ts'
 import { MAX_OUTGOING, type ShiftResult } from '../../shift/outgoing.ts'
 import { segmentArrives } from '../tcp/arrival.ts'
-import { CONFIRMED, ESTABLISHED, FIN_ACKED, PEER_FIN, takeEvents } from '../tcp/events.ts'
+import { CONFIRMED, ESTABLISHED, FIN_ACKED, PEER_FIN, STARVED, takeEvents } from '../tcp/events.ts'
 import { nextSegment } from '../tcp/output.ts'
 import { pathMtu } from '../tcp/path-mtu.ts'
 import { resetFor } from '../tcp/reset.ts'
@@ -399,8 +399,9 @@ export class Owner {
     if (connection.frozen || this.byId.get(connection.id) !== connection) return
     if (this.#drain(connection, MAX_SEGMENTS_A_TURN, now)) this.markDirty(connection)
     // An abort, or the last acknowledgement of all, ends the connection as it is sent.
+    // So does the news that there was nothing to send from: the application has to read on.
     const { tcb } = connection
-    if (tcb.state === 'CLOSED') return this.#advance(connection, now)
+    if (tcb.state === 'CLOSED' || (tcb.events & STARVED) !== 0) return this.#advance(connection, now)
     if (tcb.receiveQueue.octets !== 0 || tcb.outOfOrder.runs.length !== 0 || connection.heldOctets !== 0) {
       this.#memory.account(connection)
     }

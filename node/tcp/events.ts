@@ -20,7 +20,7 @@ export const CLOSED = 0x020
 export const RESET = 0x040
 /** Comes with CLOSED: the peer did not answer within the retries or the time allowed. */
 export const TIMED_OUT = 0x080
-/** The next octets to send are not resident: load `starvedContent(tcb)`, then call `wake(tcb)`. */
+/** The next octets to send are not resident: load what is at `starvedPlace(tcb)`, then call `wake(tcb)`. */
 export const STARVED = 0x100
 /** After `adopt`: a segment that echoes our own owner id arrived, so the peer's packets reach us directly. */
 export const CONFIRMED = 0x200

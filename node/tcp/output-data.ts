@@ -20,7 +20,7 @@ import {
   split,
   startOf,
 } from './sent-records.ts'
-import { add, diff, ge, lt, type Seq } from './seq.ts'
+import { add, diff, lt, type Seq } from './seq.ts'
 import { PENDING_LOSS_PROBE, PENDING_OLD_OCTET, PENDING_OVERRIDE, type Tcb } from './tcb.ts'
 import type { Transmission } from './transmission.ts'
 
@@ -62,6 +62,7 @@ function residentOctets(tcb: Tcb, seq: Seq, length: number): number {
   const found = tcb.sendQueue.resident(seq, length)
   if (found === 0) {
     tcb.snd.starved = true
+    tcb.snd.starvedSeq = seq
     tcb.events |= STARVED
   }
   return found
@@ -238,7 +239,8 @@ function sendAgain(tcb: Tcb, now: number, index: number, wanted: number, out: Tr
   out.payloadSeq = start
   out.payloadLength = octets
   out.retransmission = true
-  if (ge(add(start, octets), add(tcb.sendQueue.base, tcb.sendQueue.octets)) && octets > 0) out.flags |= PSH
+  // In octets, not in sequence numbers: a queue may be longer than those can tell apart.
+  if (octets > 0 && diff(start, tcb.sendQueue.base) + octets >= tcb.sendQueue.octets) out.flags |= PSH
   markRetransmitted(sent, index, now)
   const packets = Math.max(1, Math.ceil(octets / Math.max(out.segmentSize, 1)))
   config.counters.RetransSegs += packets

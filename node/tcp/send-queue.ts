@@ -24,6 +24,12 @@ export interface SendChunk {
   at: number
 }
 
+/** An octet of a content. */
+export interface Place {
+  readonly content: Content
+  readonly offset: number
+}
+
 const NO_OCTETS = new Uint8Array(0)
 
 export class SendQueue {
@@ -166,11 +172,13 @@ export class SendQueue {
     return found === length
   }
 
-  /** The content whose octets at `seq` are wanted; undefined where they are owned or there are none. */
-  contentAt(seq: Seq): Content | undefined {
-    const offset = diff(seq, this.base)
-    if (offset < 0 || offset >= this.octets) return undefined
-    return this.chunks[this.find(this.released + offset)]?.content ?? undefined
+  /** Where in which content the octet at `seq` stands; undefined where it is owned or not kept. */
+  contentAt(seq: Seq): Place | undefined {
+    const ahead = diff(seq, this.base)
+    if (ahead < 0 || ahead >= this.octets) return undefined
+    const position = this.released + ahead
+    const { content, offset, at } = this.chunks[this.find(position)] as SendChunk
+    return content === null ? undefined : { content, offset: offset + position - at }
   }
 }
 

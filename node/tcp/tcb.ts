@@ -72,6 +72,8 @@ export interface SendState {
   replySeq: Seq
   /** The next octets to send are not resident; nothing of the queue is sent until `wake`. */
   starved: boolean
+  /** The sequence number of the first octet that was not. */
+  starvedSeq: Seq
   /** When the last segment with octets was sent. */
   lastAt: number
 }
@@ -314,6 +316,7 @@ function createSend(config: TcpConfig, flow: Flow, iss: Seq, now: number): SendS
     pending: 0,
     replySeq: iss,
     starved: false,
+    starvedSeq: iss,
     lastAt: now,
   }
 }

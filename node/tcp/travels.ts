@@ -84,6 +84,7 @@ export const TRAVELS: Travels<Tcb> = {
     pending: 'count',
     replySeq: 'send-seq',
     starved: 'local',
+    starvedSeq: 'local',
     lastAt: 'instant',
   },
   rcv: {

@@ -7,7 +7,7 @@ import { acknowledgeNow, windowUpdateDue } from './acknowledgement.ts'
 import type { Content, Run } from './content.ts'
 import { enterClosed, moveTo } from './ending.ts'
 import { contiguousRun, dropUnread, retain } from './receive-queue.ts'
-import { firstLost, startOf } from './sent-records.ts'
+import type { Place } from './send-queue.ts'
 import { PENDING_RST, type Tcb } from './tcb.ts'
 
 /** ms over which the application's taking is measured, at least: shorter round trips are below our batches. */
@@ -132,15 +132,13 @@ function tune(tcb: Tcb, taken: number, now: number): void {
   rcv.tuneAt = now
 }
 
-/** After a STARVED event: the content whose octets are to be sent next. */
-export function starvedContent(tcb: Tcb): Content | undefined {
-  const { sent, snd, sendQueue } = tcb
-  if (!snd.starved) return undefined
-  const lost = firstLost(sent)
-  return (lost < 0 ? undefined : sendQueue.contentAt(startOf(sent, lost))) ?? sendQueue.contentAt(snd.nxt)
+/** After a STARVED event: where in which content the octets stand that are wanted; undefined where they no longer are. */
+export function starvedPlace(tcb: Tcb): Place | undefined {
+  const { snd, sendQueue } = tcb
+  return snd.starved ? sendQueue.contentAt(snd.starvedSeq) : undefined
 }
 
-/** The octets of `starvedContent` are resident now. */
+/** The octets at `starvedPlace` are resident now, or shall be looked for again. */
 export function wake(tcb: Tcb): void {
   tcb.snd.starved = false
 }

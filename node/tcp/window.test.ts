@@ -3,7 +3,7 @@ import { patternContent } from './pair-transfer.ts'
 import { diff } from './seq.ts'
 import { arrives, drain, NOW, sentInWords, tcbIn } from './tcb-in-state.ts'
 import { expire, pollAt } from './timers.ts'
-import { close, consume, contiguous, send, sendContent, starvedContent, unreadOctets, wake } from './user.ts'
+import { close, consume, contiguous, send, sendContent, starvedPlace, unreadOctets, wake } from './user.ts'
 
 const MSS = 1_448
 
@@ -134,7 +134,7 @@ describe('a content that is not resident', () => {
     close(tcb)
     expect(drain(tcb)).toEqual([])
     expect(takeEvents(tcb)).toBe(STARVED)
-    expect(starvedContent(tcb)).toBe(content)
+    expect(starvedPlace(tcb)).toEqual({ content, offset: 0 })
     resident = true
     wake(tcb)
     expect(drain(tcb).map(out => out.payloadLength)).toEqual([5_000])
