@@ -1,10 +1,11 @@
 /**
- * One version of one file in memory: immutable octets with what HTTP says about them, and the content that send
- * queues refer to. An object never changes; a newer version of its file is another object under another tag.
+ * One version of one file: what HTTP says about it, and the content that send queues refer to, whole in memory or as
+ * a stream through it. An object never changes; a newer version of its file is another object under another tag.
  */
 import type { Representation } from '../node/http/representation.ts'
 import type { HeadTemplate } from '../node/http/response-head.ts'
 import type { Content, Run } from '../node/tcp/content.ts'
+import { Stream } from './stream.ts'
 import type { Variants } from './variants.ts'
 
 export interface ObjectFacts {
@@ -13,13 +14,15 @@ export interface ObjectFacts {
   readonly lastModified: number
   readonly lastModifiedStrong: boolean
   readonly mediaType: string
-  /** Never written again. */
-  readonly octets: Uint8Array
+  /** Never written again; or the stream that a large file is. */
+  readonly octets: Uint8Array | Stream
   /** What the source of the file compares to see whether it changed; opaque here. */
   readonly stamp: string
   readonly contentEncoding?: string
   readonly cacheFields?: string
 }
+
+const NO_OCTETS = new Uint8Array(0)
 
 export class CachedObject implements Representation, Content {
   readonly kind = 'object'
@@ -33,7 +36,9 @@ export class CachedObject implements Representation, Content {
   readonly contentEncoding: string
   readonly cacheFields: string
   readonly length: number
+  /** Empty where there is a stream. */
   readonly octets: Uint8Array
+  readonly stream: Stream | undefined
   readonly stamp: string
   readonly heads: (HeadTemplate | undefined)[] = []
   /** What is negotiated instead of the file as it is, where there is something beside it. Set by whoever looked. */
@@ -49,11 +54,18 @@ export class CachedObject implements Representation, Content {
     this.contentEncoding = facts.contentEncoding ?? ''
     this.cacheFields = facts.cacheFields ?? ''
     this.length = facts.octets.length
-    this.octets = facts.octets
+    this.octets = facts.octets instanceof Stream ? NO_OCTETS : facts.octets
+    this.stream = facts.octets instanceof Stream ? facts.octets : undefined
     this.stamp = facts.stamp
   }
 
+  /** Octets that it holds in memory for as long as it lives. */
+  get memoryOctets(): number {
+    return this.octets.length
+  }
+
   locate(offset: number, run: Run): boolean {
+    if (this.stream !== undefined) return this.stream.locate(offset, run)
     run.octets = this.octets
     run.start = offset
     run.length = this.length - offset

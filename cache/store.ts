@@ -80,18 +80,14 @@ export class CacheStore {
   }
 
   /** Whether an object of so many octets could ever be held. */
-  admits(octets: number): boolean {
+  #admits(octets: number): boolean {
     return octets + OBJECT_OVERHEAD_OCTETS <= this.capacityOctets
   }
 
-  /**
-   * Whether memory allows to load so many octets now, while `loading` others are on their way: 'too-large' never
-   * will, 'overcommitted' may soon.
-   */
-  room(octets: number, loading = 0): 'room' | 'too-large' | 'overcommitted' {
-    if (!this.admits(octets)) return 'too-large'
+  /** Whether memory allows to load so many octets now, while `loading` others are on their way. */
+  room(octets: number, loading = 0): boolean {
     const limit = Math.max(MAX_OVERCOMMIT * this.capacityOctets, this.capacityOctets + MIN_OVERCOMMIT_OCTETS)
-    return this.#usedOctets + this.#outsideOctets + loading + octets > limit ? 'overcommitted' : 'room'
+    return this.#usedOctets + this.#outsideOctets + loading + octets <= limit
   }
 
   /**
@@ -108,14 +104,14 @@ export class CacheStore {
       this.#drop(before)
       this.counters.removed++
     }
-    if (!this.admits(object.length)) {
+    if (!this.#admits(object.memoryOctets)) {
       if (before !== undefined) this.#note(object.path, undefined)
       this.counters.refused++
       return 'too-large'
     }
     const entry = new CacheEntry(object.path, object, now)
     this.#entries.set(object.path, entry)
-    this.#usedOctets += object.length + OBJECT_OVERHEAD_OCTETS
+    this.#usedOctets += object.memoryOctets + OBJECT_OVERHEAD_OCTETS
     this.#policy.add(entry)
     this.counters.inserted++
     this.#note(object.path, object)
@@ -167,9 +163,10 @@ export class CacheStore {
     this.#policy.remove(entry)
     this.#entries.delete(entry.path)
     entry.object = undefined
-    this.#usedOctets -= object.length + OBJECT_OVERHEAD_OCTETS
-    this.#outsideOctets += object.length
-    this.#outside.register(object, object.length)
+    this.#usedOctets -= object.memoryOctets + OBJECT_OVERHEAD_OCTETS
+    if (object.memoryOctets === 0) return
+    this.#outsideOctets += object.memoryOctets
+    this.#outside.register(object, object.memoryOctets)
   }
 
   #note(path: string, object: CachedObject | undefined): void {

@@ -113,6 +113,18 @@ asRoot(`a cluster in namespaces${process.getuid?.() === 0 ? '' : ' (skipped: it 
       })
     }, 120_000)
 
+    it('arrives whole from caches of a quarter of its size', async () => {
+      const flags = ['--link-rate', '400mbit', '--cache-octets', `${64 * MIB}`]
+      await withCluster(cluster(9, root, 3, ...flags), async state => {
+        await warm(state, file)
+        const { download, shifts, resets } = await shiftedDownload(state, file)
+        whole(download)
+        expect(shifts).toBeGreaterThanOrEqual(20)
+        expect(resets).toBe(0)
+        flowing(download)
+      })
+    }, 120_000)
+
     it('arrives whole although 1 % of the packets are lost', async () => {
       await withCluster(cluster(3, root, 3, '--link-rate', '400mbit'), async state => {
         await warm(state, file)

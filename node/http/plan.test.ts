@@ -180,7 +180,6 @@ describe('resources', () => {
   it.each([
     ['missing', 404],
     ['forbidden', 403],
-    ['too-large', 503],
     ['unstable', 503],
     ['busy', 503],
     ['failed', 500],

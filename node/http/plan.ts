@@ -112,7 +112,7 @@ export function plan<R extends Representation>(
   } else planStatus(head, STATUS_OF[resource.kind], nowSecond, into, context)
 }
 
-const STATUS_OF = { missing: 404, forbidden: 403, 'too-large': 503, unstable: 503, busy: 503, failed: 500 }
+const STATUS_OF = { missing: 404, forbidden: 403, unstable: 503, busy: 503, failed: 500 }
 
 /** What every resource here allows; Allow says it with 405 (RFC 9110 §15.5.6) and to OPTIONS. */
 const ALLOW = 'Allow: GET, HEAD, OPTIONS\r\n'

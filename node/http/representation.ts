@@ -52,9 +52,9 @@ export interface Refused {
   readonly status: 400 | 404 | 421
 }
 
-/** It exists but cannot be had: larger than the cache, changing under every attempt to read it, too much asked at once. */
+/** It exists but cannot be had: changing under every attempt to read it, too much asked at once. */
 export interface Unavailable {
-  readonly kind: 'too-large' | 'unstable' | 'busy' | 'failed'
+  readonly kind: 'unstable' | 'busy' | 'failed'
   /** For the operator, not for the client. */
   readonly reason: string
 }

@@ -17,8 +17,18 @@ import {
 } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { BlockPool } from '../../cache/block-pool.ts'
 import type { CachedObject } from '../../cache/cached-object.ts'
-import { Loader, type LoadResult, MAX_PARALLEL_LOADS, MAX_WAITING_LOADS } from './loader.ts'
+import { Streams } from '../../cache/stream.ts'
+import { ContentTags } from './content-tag.ts'
+import {
+  Loader,
+  type LoaderOptions,
+  type LoadResult,
+  MAX_PARALLEL_LOADS,
+  MAX_WAITING_LOADS,
+} from './loader.ts'
+import { StreamFiles } from './stream-files.ts'
 
 let directory: string
 let root: string
@@ -37,8 +47,18 @@ beforeEach(async () => {
 
 afterEach(() => rm(directory, { recursive: true, force: true }))
 
-const open = (room: Parameters<typeof Loader.open>[0]['room'] = () => 'room', at = root) =>
-  Loader.open({ root: at, room })
+const CAPACITY_OCTETS = 100_000_000
+
+const openWith = (options: Partial<LoaderOptions> = {}) =>
+  Loader.open({
+    root,
+    room: () => true,
+    capacityOctets: CAPACITY_OCTETS,
+    streamFiles: new StreamFiles(new Streams(new BlockPool(1_000_000))),
+    tags: new ContentTags(),
+    ...options,
+  })
+const open = (room: LoaderOptions['room'] = () => true, at = root) => openWith({ room, root: at })
 const textOf = (result: LoadResult) => Buffer.from((result as CachedObject).octets).toString()
 
 /** Waits until a file has the age from which on it is taken for settled. */
@@ -96,7 +116,7 @@ describe('files', () => {
 
   it('RFC 9110 §8.8.2.2: modified in the second of the load is no strong validator', async () => {
     const wall = Math.floor(Date.now() / 1_000) + 60
-    const loader = await Loader.open({ root, room: () => 'room', wallMs: () => wall * 1_000 + 999 })
+    const loader = await openWith({ wallMs: () => wall * 1_000 + 999 })
     await utimes(join(root, 'a.txt'), wall, wall)
     expect(await loader.load('/a.txt')).toMatchObject({ lastModified: wall, lastModifiedStrong: false })
     await utimes(join(root, 'a.txt'), wall - 1, wall - 1)
@@ -229,7 +249,7 @@ describe('change', () => {
 
   it('a file that was written just now, at every attempt, is not loaded', async () => {
     const { ctimeMs } = await stat(join(root, 'a.txt'))
-    const loader = await Loader.open({ root, room: () => 'room', wallMs: () => Math.floor(ctimeMs) + 1 })
+    const loader = await openWith({ wallMs: () => Math.floor(ctimeMs) + 1 })
     const result = await loader.load('/a.txt')
     expect(result).toMatchObject({ kind: 'unstable', reason: expect.stringContaining('/a.txt') })
     expect(loader.counters.retries).toBeGreaterThan(2)
@@ -244,7 +264,7 @@ describe('change', () => {
     const loader = await open(() => {
       // Asked when the size is known and nothing is read yet.
       if (++looks === 1) writeFileSync(join(root, 'a.txt'), text)
-      return 'room'
+      return true
     })
     await settle()
     const object = await loader.load('/a.txt')
@@ -284,12 +304,7 @@ describe('change', () => {
 
 describe('bounds', () => {
   it('what does not fit is refused with a reason', async () => {
-    const refusing = await open(octets => (octets > 4 ? 'too-large' : 'room'))
-    expect(await refusing.load('/a.txt')).toEqual({
-      kind: 'too-large',
-      reason: '/a.txt has 5 octets, more than the cache may hold',
-    })
-    const full = await open(() => 'overcommitted')
+    const full = await open(() => false)
     expect(await full.load('/a.txt')).toMatchObject({
       kind: 'busy',
       reason: expect.stringContaining('5 octets'),
@@ -312,7 +327,7 @@ describe('bounds', () => {
       // Each file has one octet: the octets on their way are the loads on their way.
       loading = others + 1
       most = Math.max(most, loading)
-      return 'room'
+      return true
     })
     const count = MAX_PARALLEL_LOADS + MAX_WAITING_LOADS + 10
     for (let at = 0; at < 100; at++) await writeFile(join(root, `f${at}`), 'x')

@@ -1,14 +1,17 @@
 import { mkdir, mkdtemp, rm, symlink, unlink, utimes, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { BlockPool } from '../../cache/block-pool.ts'
 import type { CachedObject } from '../../cache/cached-object.ts'
 import type { CacheEntry } from '../../cache/policy.ts'
 import { CacheStore } from '../../cache/store.ts'
+import { Streams } from '../../cache/stream.ts'
 import type { Coding } from '../http/content-coding.ts'
 import { asciiOctets } from '../http/grammar.ts'
 import { DEFAULT_HTTP_SETTINGS } from '../http/http-settings.ts'
 import { createRequestHead, parseRequestHead, type RequestHead } from '../http/request-head.ts'
-import { Loader } from './loader.ts'
+import { ContentTags } from './content-tag.ts'
+import { Loader, type LoaderOptions } from './loader.ts'
 import {
   MAX_PAGE_OCTETS,
   MAX_RECENT,
@@ -16,6 +19,7 @@ import {
   REVALIDATE_MS,
   RepresentationSource,
 } from './representation-source.ts'
+import { StreamFiles } from './stream-files.ts'
 
 let root: string
 let store: CacheStore
@@ -29,12 +33,25 @@ beforeEach(async () => {
   await write('a.txt', 'one')
   await write('docs/index.html', 'index')
   now = 0
-  store = new CacheStore(100_000)
-  loader = await Loader.open({ root, room: (octets, loading) => store.room(octets, loading) })
+  store = new CacheStore(1_000_000)
+  loader = await openLoader()
   source = new RepresentationSource({ store, loader, now: () => now })
 })
 
-afterEach(() => rm(root, { recursive: true, force: true }))
+afterEach(() => {
+  loader.streamFiles.close()
+  return rm(root, { recursive: true, force: true })
+})
+
+const openLoader = (options: Partial<LoaderOptions> = {}) =>
+  Loader.open({
+    root,
+    room: (octets, loading) => store.room(octets, loading),
+    capacityOctets: store.capacityOctets,
+    streamFiles: new StreamFiles(new Streams(new BlockPool(1_000_000))),
+    tags: new ContentTags(),
+    ...options,
+  })
 
 async function write(name: string, text: string, modified = 1_000): Promise<void> {
   await writeFile(join(root, name), text)
@@ -132,12 +149,13 @@ describe('files that change', () => {
     expect(store.takeChanges()).toMatchObject({ have: [], evicted: ['/a.txt'] })
   })
 
-  it('or have become too large', async () => {
+  it('or have become too large for memory', async () => {
     await source.load('/a.txt')
     await write('a.txt', 'x'.repeat(200_000))
     await source.revalidate(entryOf('/a.txt'))
-    expect(store.peek('/a.txt')).toBeUndefined()
-    expect(await source.load('/a.txt')).toMatchObject({ kind: 'too-large' })
+    const streamed = store.peek('/a.txt')?.object
+    expect(streamed).toMatchObject({ length: 200_000, memoryOctets: 0 })
+    expect(await source.load('/a.txt')).toBe(streamed)
   })
 
   it('that were only touched keep their tag and have their new date', async () => {
@@ -335,8 +353,7 @@ describe('a directory without an index', () => {
   })
 
   const open = async () => {
-    const options = { root, room: (octets: number, loading: number) => store.room(octets, loading) }
-    loader = await Loader.open({ ...options, listing: true, linesOf: path => `X-Path: ${path}\r\n` })
+    loader = await openLoader({ listing: true, linesOf: path => `X-Path: ${path}\r\n` })
     source = new RepresentationSource({ store, loader, now: () => now })
   }
 

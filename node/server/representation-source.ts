@@ -82,6 +82,9 @@ export class RepresentationSource {
     const sets = Math.max(MIN_INDEX_SETS, DEFAULT_INDEX_SETS / share)
     this.#index = new TargetIndex(2 ** Math.floor(Math.log2(sets)))
     this.#maxRecent = Math.max(MIN_RECENT, Math.floor(MAX_RECENT / share))
+    options.loader.onGone = path => {
+      if (!this.#retired) this.store.remove(path)
+    }
   }
 
   /** The site has other settings now, or none: what is loaded here from now on is kept by its requests alone. */
@@ -138,7 +141,8 @@ export class RepresentationSource {
    */
   async loadVersion(path: string, etag: string): Promise<VersionResult> {
     const held = this.#peek(path)?.object
-    if (held !== undefined && held.etag === etag) return { kind: 'equal', object: held }
+    if (held !== undefined && held.etag === etag && (await this.#readable(held)))
+      return { kind: 'equal', object: held }
     const result = await this.load(path)
     if (result.kind !== 'object')
       return { kind: 'absent', reason: 'reason' in result ? result.reason : result.kind }
@@ -169,8 +173,8 @@ export class RepresentationSource {
     const entry = this.#peek(path)
     if (entry !== undefined) {
       this.store.use(entry)
-      const { octets } = this.#current(entry, now)
-      return octets.length <= MAX_PAGE_OCTETS ? octets : undefined
+      const { octets, length, stream } = this.#current(entry, now)
+      return stream === undefined && length <= MAX_PAGE_OCTETS ? octets : undefined
     }
     if (this.#recentResult(path, now) === undefined && this.#checks < MAX_PARALLEL_CHECKS) {
       this.#checks++
@@ -210,6 +214,11 @@ export class RepresentationSource {
     return undefined
   }
 
+  /** A version in memory can be sent whatever becomes of its file; a stream needs it. */
+  async #readable(object: CachedObject): Promise<boolean> {
+    return object.stream === undefined || (await this.#loader.streamFiles.alive(object.stream))
+  }
+
   #current(entry: CacheEntry, now: number): CachedObject {
     if (now - entry.checkedAt >= REVALIDATE_MS && this.#checks < MAX_PARALLEL_CHECKS) {
       entry.checkedAt = now
@@ -233,8 +242,14 @@ export class RepresentationSource {
     if (this.#retired) return object
     const before = this.store.peek(object.path)
     const held = before?.object
-    if (before !== undefined && held !== undefined && held.stamp === object.stamp) {
+    if (
+      before !== undefined &&
+      held !== undefined &&
+      held.stamp === object.stamp &&
+      held.stream?.gone !== true
+    ) {
       before.checkedAt = now
+      if (object.stream !== undefined && object !== held) this.#loader.streamFiles.discard(object.stream)
       return held
     }
     if (held !== undefined && held.etag !== object.etag && held.lastModified === object.lastModified) {

@@ -31,10 +31,20 @@ import { exportBody, importBody } from '../http/travelling-body.ts'
 import type { Application } from '../stack/application.ts'
 import type { Connection } from '../stack/connection.ts'
 import { MAX_SHOWN_REQUEST_CHARS } from '../stack/messages.ts'
-import type { Content } from '../tcp/content.ts'
-import { ACKED, PEER_FIN, READABLE } from '../tcp/events.ts'
+import { ACKED, PEER_FIN, READABLE, STARVED } from '../tcp/events.ts'
 import type { Tcb } from '../tcp/tcb.ts'
-import { abort, close, consume, contiguous, send, sendContent, unread, unreadOctets } from '../tcp/user.ts'
+import {
+  abort,
+  close,
+  consume,
+  contiguous,
+  send,
+  sendContent,
+  starvedPlace,
+  unread,
+  unreadOctets,
+  wake,
+} from '../tcp/user.ts'
 import { ClientTable } from './client-table.ts'
 import { DEFAULT_LIMITS, type ServerLimits } from './limits.ts'
 import {
@@ -85,6 +95,8 @@ export interface Resources {
   load(path: string, done: (resource: Resource<CachedObject>) => void): void
   /** That very version, or undefined where it cannot be had. */
   loadVersion(path: string, etag: string, done: (object: CachedObject | undefined) => void): void
+  /** Brings the octets at `offset` of an object that is streamed into memory; false where that version is gone. */
+  read(object: CachedObject, offset: number, done: (ok: boolean) => void): void
 }
 
 /** A file as it is, or one of several representations of it. */
@@ -153,6 +165,7 @@ export class Site implements Application {
     const state = connection.state as SiteState
     if ((events & PEER_FIN) !== 0) state.peerFinished = true
     if ((events & (READABLE | ACKED | PEER_FIN)) !== 0) this.#read(connection, state, now)
+    if ((events & STARVED) !== 0) this.#feed(connection)
     this.#await(connection, state, now)
   }
 
@@ -161,6 +174,12 @@ export class Site implements Application {
     const { awaited, deadline } = state.pace
     if (deadline > now) {
       connection.applicationDeadline = deadline
+      return
+    }
+    if (awaited === 'reader' && connection.tcb.snd.starved) {
+      // It waits for our disk, not we for it.
+      state.pace.deadline = now + this.#limits.readerMs
+      connection.applicationDeadline = state.pace.deadline
       return
     }
     this.expirations[awaited]++
@@ -231,6 +250,8 @@ export class Site implements Application {
     const state = connection.state as SiteState
     this.#count(connection, state, now)
     state.waiting = false
+    // What a connection waited for that comes back from a refused shift was not heard of meanwhile.
+    wake(connection.tcb)
     this.#read(connection, state, now)
     this.#await(connection, state, now)
   }
@@ -240,7 +261,10 @@ export class Site implements Application {
   }
 
   fetch(keys: readonly string[], done: (refusal: ShiftRefusal | undefined) => void): void {
-    const missing = keys.filter(key => this.resolve(key) === undefined)
+    // A stream is asked for even if it is known: its file may be another one by now.
+    const missing = keys.filter(
+      key => this.resolve(key)?.stream !== undefined || this.resolve(key) === undefined,
+    )
     if (missing.length === 0) return done(undefined)
     let waiting = missing.length
     let refusal: ShiftRefusal | undefined
@@ -256,11 +280,26 @@ export class Site implements Application {
     }
   }
 
-  resolve(key: string): Content | undefined {
+  resolve(key: string): CachedObject | undefined {
     const split = splitContentKey(key)
     if (split === undefined) return undefined
     const current = this.#resources.store.peek(split.path)?.object
     return current?.key === key ? current : this.#versions.get(key)
+  }
+
+  /** The octets that are to be sent next have to be read; the rest of the connection goes on meanwhile. */
+  #feed(connection: Connection): void {
+    const { tcb } = connection
+    const place = starvedPlace(tcb)
+    const done = (ok: boolean) => {
+      if (!this.#host.owns(connection)) return
+      if (ok) wake(tcb)
+      // What was promised cannot be sent: the client learns it from the end, for padding would be a lie.
+      else abort(tcb)
+      this.#host.touched(connection)
+    }
+    if (place === undefined) done(true)
+    else this.#resources.read(place.content as CachedObject, place.offset, done)
   }
 
   /** Only between PREPARED and COMMIT: afterwards the send queue itself holds the object. */

@@ -3,17 +3,21 @@
  * ready beside the old one and takes its place in one step; sites that it does not change keep what they know.
  */
 import { isDeepStrictEqual } from 'node:util'
+import { BlockPool, MAX_STREAM_OCTETS } from '../../cache/block-pool.ts'
 import type { CachedObject } from '../../cache/cached-object.ts'
 import { CacheStore } from '../../cache/store.ts'
+import { Streams } from '../../cache/stream.ts'
 import { representationLines } from '../http/http-settings.ts'
 import { PLAIN_CONTEXT, type ResponseContext } from '../http/plan.ts'
 import type { Resource } from '../http/representation.ts'
 import type { RequestHead } from '../http/request-head.ts'
+import { ContentTags } from './content-tag.ts'
 import { Loader } from './loader.ts'
 import { RepresentationSource } from './representation-source.ts'
 import type { ServingSettings, SiteSettings } from './settings.ts'
 import type { Resources } from './site.ts'
 import { SiteTable, splitSitePath } from './site-table.ts'
+import { StreamFiles } from './stream-files.ts'
 
 /** A site that a reload took away may still be asked for by connections on their way. */
 const GONE: Resource<CachedObject> = { kind: 'missing' }
@@ -27,6 +31,8 @@ interface ServedSite {
 export class Sites implements Resources {
   readonly store: CacheStore
   readonly #now: () => number
+  readonly #streamFiles = new StreamFiles(new Streams(new BlockPool(MAX_STREAM_OCTETS)))
+  readonly #tags = new ContentTags()
   #table: SiteTable
   #sites: ReadonlyMap<string, ServedSite> = new Map()
 
@@ -99,6 +105,11 @@ export class Sites implements Resources {
       .then(version => done(version.kind === 'equal' ? version.object : undefined))
   }
 
+  read(object: CachedObject, offset: number, done: (ok: boolean) => void): void {
+    if (object.stream === undefined) done(true)
+    else object.stream.want(offset, done)
+  }
+
   #site(name: string): ServedSite | undefined {
     return this.#sites.get(name)
   }
@@ -109,6 +120,9 @@ export class Sites implements Resources {
       root,
       prefix,
       room: octets => this.store.room(octets, this.#loading()),
+      capacityOctets: this.store.capacityOctets,
+      streamFiles: this.#streamFiles,
+      tags: this.#tags,
       linesOf: path => representationLines(http, path),
       listing: http.listing,
     })

@@ -28,7 +28,7 @@ import { createWorld, type Element, type Packet, type Sink, type World } from '.
 import { type Adversary, MessageLink } from '../network/message-link.ts'
 import { readPacket } from '../network/packet.ts'
 import { Client, type Exchange } from './client.ts'
-import { ONE_SITE, SimulatedResources, simulatedFiles } from './files.ts'
+import { ONE_SITE, SimulatedResources, type Streaming, simulatedFiles } from './files.ts'
 import { Invariants } from './invariants.ts'
 
 const VIP = '10.77.0.1'
@@ -62,6 +62,8 @@ export interface ClusterOptions {
   /** Of each owner. */
   readonly ownerLimits?: Partial<OwnerLimits>
   readonly serving?: ServingSettings
+  /** Files that are streamed instead of held in memory. */
+  readonly streaming?: Streaming
 }
 
 type Core = NodeCore | DispatcherCore
@@ -84,6 +86,8 @@ export class Cluster {
   readonly world: World
   readonly files: Map<string, Uint8Array>
   readonly steering: MemorySteering
+  /** By node. */
+  readonly resources = new Map<number, SimulatedResources>()
   readonly invariants: Invariants
   readonly options: ClusterOptions
   readonly vips = Vips.parse(VIP, VIP6, PORT)
@@ -283,7 +287,9 @@ export class Cluster {
       nowSecond: () => EPOCH_SECOND,
     }
     if (id !== DISPATCHER) {
-      const resources = new SimulatedResources(this.files, world.scheduler, this.options.serving ?? ONE_SITE)
+      const { serving = ONE_SITE, streaming } = this.options
+      const resources = new SimulatedResources(this.files, world.scheduler, serving, streaming)
+      this.resources.set(id, resources)
       return new NodeCore(
         config,
         {

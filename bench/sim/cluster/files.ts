@@ -1,6 +1,11 @@
-/** The files of a simulated cluster, with brotli's beside them: the same on every node, read with a delay, held by a real cache. */
+/**
+ * The files of a simulated cluster, with brotli's beside them: the same on every node, read with a delay, held by a real
+ * cache, or streamed through a real pool.
+ */
+import { BLOCK_OCTETS, BlockPool } from '../../../cache/block-pool.ts'
 import { CachedObject } from '../../../cache/cached-object.ts'
 import { CacheStore } from '../../../cache/store.ts'
+import { type StreamRead, Streams } from '../../../cache/stream.ts'
 import { Variants } from '../../../cache/variants.ts'
 import { DEFAULT_HTTP_SETTINGS } from '../../../node/http/http-settings.ts'
 import { PLAIN_CONTEXT, type ResponseContext } from '../../../node/http/plan.ts'
@@ -32,28 +37,68 @@ export function simulatedFiles(
   return new Map(Object.entries(sizes).map(([path, size]) => [path, random.octets(size)]))
 }
 
-export function objectOf(path: string, octets: Uint8Array): CachedObject {
+export function objectOf(path: string, octets: Uint8Array, streams?: Streams): CachedObject {
   return new CachedObject({
     path,
     etag: `"${octets.length}-${octets[0] ?? 0}"`,
     lastModified: 1_700_000_000,
     lastModifiedStrong: true,
     mediaType: 'application/octet-stream',
-    octets,
+    octets: streams?.create(octets.length) ?? octets,
     stamp: '',
   })
 }
 
+/** Larger files are streamed, through a pool of so many blocks. */
+export interface Streaming {
+  readonly aboveOctets: number
+  readonly blocks: number
+  /** How long a read takes. */
+  readonly readMs: number
+}
+
 export class SimulatedResources implements Resources {
   readonly store = new CacheStore(CACHE_OCTETS)
+  readonly streams: Streams
+  /** Reads of streams so far. */
+  reads = 0
+  /** Every read of a stream from now on finds another version. */
+  changed = false
   readonly #files: ReadonlyMap<string, Uint8Array>
   readonly #scheduler: Scheduler
   readonly #sites: SiteTable
+  readonly #streaming: Streaming
+  readonly #paths = new WeakMap<object, string>()
 
-  constructor(files: ReadonlyMap<string, Uint8Array>, scheduler: Scheduler, serving: ServingSettings) {
+  constructor(
+    files: ReadonlyMap<string, Uint8Array>,
+    scheduler: Scheduler,
+    serving: ServingSettings,
+    streaming?: Streaming,
+  ) {
+    this.#sites = new SiteTable(serving)
     this.#files = files
     this.#scheduler = scheduler
-    this.#sites = new SiteTable(serving)
+    this.#streaming = streaming ?? { aboveOctets: Number.POSITIVE_INFINITY, blocks: 1, readMs: READ_MS }
+    this.streams = new Streams(new BlockPool(this.#streaming.blocks * BLOCK_OCTETS))
+    this.streams.onWork = () => scheduler.after(0, () => this.#readOn())
+  }
+
+  #readOn(): void {
+    for (let read = this.streams.nextRead(); read !== undefined; read = this.streams.nextRead()) {
+      const begun = read
+      this.#scheduler.after(this.#streaming.readMs, () => this.#finish(begun))
+    }
+  }
+
+  #finish(read: StreamRead): void {
+    this.reads++
+    const octets = this.#files.get(this.#paths.get(read.stream) as string) as Uint8Array
+    for (const [index, block] of read.blocks.entries()) {
+      const from = read.offset + index * BLOCK_OCTETS
+      block.octets.set(octets.subarray(from, from + BLOCK_OCTETS))
+    }
+    this.streams.finished(read, this.changed ? 'gone' : 'read')
   }
 
   pathOf(head: RequestHead): string | 400 | 404 | 421 {
@@ -81,12 +126,19 @@ export class SimulatedResources implements Resources {
     })
   }
 
+  read(object: CachedObject, offset: number, done: (ok: boolean) => void): void {
+    if (object.stream === undefined) done(true)
+    else object.stream.want(offset, done)
+  }
+
   #read(path: string): CachedObject | undefined {
     const held = this.store.peek(path)?.object
     if (held !== undefined) return held
     const octets = this.#files.get(path)
     if (octets === undefined) return undefined
-    const object = objectOf(path, octets)
+    const streamed = octets.length > this.#streaming.aboveOctets
+    const object = objectOf(path, octets, streamed ? this.streams : undefined)
+    if (object.stream !== undefined) this.#paths.set(object.stream, path)
     this.store.put(object, this.#scheduler.now)
     const content = path.endsWith('.br') ? undefined : this.#read(`${path}.br`)
     if (content !== undefined) object.variants = new Variants(object, [{ coding: 'br', content }])
