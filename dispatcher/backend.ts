@@ -214,6 +214,9 @@ function describe(owner: OwnerStatus | undefined) {
     links: (owner?.links ?? []).slice(0, MAX_REPORTED_LINKS),
     config: owner === undefined || owner.config === '' ? null : owner.config,
     counters: countersOf(owner),
+    limits: owner?.limits ?? {},
+    nstat: owner === undefined ? {} : { ...owner.nstat },
+    device: owner?.device ?? {},
   }
 }
 

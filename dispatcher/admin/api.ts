@@ -54,6 +54,17 @@ export interface OwnerReport {
   /** Digest of the configuration that it runs; null where it does not say. */
   readonly config: string | null
   readonly counters: CounterReport
+  /** What the owner's tables hold now and at most, by name; empty while it is down, as are the two below. */
+  readonly limits: Readonly<Record<string, LimitReport>>
+  /** Groups of counters under the names of `nstat` (RFC 4022, RFC 4293), those of this owner alone. */
+  readonly nstat: Readonly<Record<string, Readonly<Record<string, number>>>>
+  /** What the owner's TUN device counts. */
+  readonly device: Readonly<Record<string, number>>
+}
+
+export interface LimitReport {
+  readonly used: number
+  readonly max: number
 }
 
 /** A control link as seen by the owner that reports it. */

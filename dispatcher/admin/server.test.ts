@@ -30,6 +30,9 @@ const owner = {
   config: null,
   links: [],
   counters,
+  limits: { halfOpen: { used: 1, max: 4_096 } },
+  nstat: { Tcp: { PassiveOpens: 1 } },
+  device: { packetsIn: 5 },
 }
 const status: StatusReport = {
   cluster: 'gyre',

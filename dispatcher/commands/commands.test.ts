@@ -36,6 +36,9 @@ const owners: OwnerReport[] = [
       { peer: 2, up: false, roundTripMs: null, queuedOctets: 0 },
     ],
     counters: { ...none, accepted: 12, relayedPackets: 40 },
+    limits: { halfOpen: { used: 4_000, max: 4_096 }, connections: { used: 0, max: 100 } },
+    nstat: { TcpExt: { SyncookiesSent: 9 } },
+    device: { packetsIn: 5 },
   },
   {
     id: 1,
@@ -51,6 +54,9 @@ const owners: OwnerReport[] = [
     config: 'aaaaaaaaaaaa',
     links: [],
     counters: { ...none, adopted: 8, shifted: 2, aborted: { NO_OBJECT: 3, TIMEOUT: 1 } },
+    limits: {},
+    nstat: {},
+    device: {},
   },
   {
     id: 2,
@@ -66,6 +72,9 @@ const owners: OwnerReport[] = [
     config: 'aaaaaaaaaaaa',
     links: [],
     counters: none,
+    limits: {},
+    nstat: {},
+    device: {},
   },
 ]
 const connections: ConnectionReport[] = [
@@ -190,6 +199,8 @@ it('status', async () => {
       'total             12         0       0        8        2        4               40           0            0',
       '',
       'aborted: NO_OBJECT 3, TIMEOUT 1',
+      '',
+      'dispatcher: halfOpen 4000 of 4096',
       '',
     ].join('\n'),
   )

@@ -22,7 +22,20 @@ export function formatStatus(status: StatusReport): string {
   ].join('  ')
   const aborted = formatCounts(status.counters.aborted)
   const reasons = aborted === '' ? '' : `\naborted: ${aborted}\n`
-  return `${head}\n\n${formatOwners(status.owners)}${formatConfigs(status.owners)}\n${formatCounters(status)}${reasons}`
+  const owners = `${formatOwners(status.owners)}${formatConfigs(status.owners)}`
+  return `${head}\n\n${owners}\n${formatCounters(status)}${reasons}${formatFull(status.owners)}`
+}
+
+/** A table this full is worth a line. */
+const NEARLY_FULL = 0.8
+
+function formatFull(owners: readonly OwnerReport[]): string {
+  const lines = owners.flatMap(({ name, limits }) =>
+    Object.entries(limits)
+      .filter(([, { used, max }]) => used >= NEARLY_FULL * max)
+      .map(([limit, { used, max }]) => `${name}: ${limit} ${used} of ${max}\n`),
+  )
+  return lines.length === 0 ? '' : `\n${lines.join('')}`
 }
 
 const OWNER_COLUMNS: readonly Column[] = [

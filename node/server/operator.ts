@@ -7,6 +7,8 @@ import type { CacheStore } from '../../cache/store.ts'
 import type { ShiftResult } from '../../shift/outgoing.ts'
 import type { Connection } from '../stack/connection.ts'
 import type { OwnerCounters } from '../stack/counters.ts'
+import type { Usage } from '../stack/limits.ts'
+import { type Nstat, nstat } from '../stack/nstat.ts'
 import type { Owner } from '../stack/owner.ts'
 import { formatAddress } from '../wire/address.ts'
 import type { Reloader } from './reloader.ts'
@@ -29,7 +31,8 @@ export interface OwnerStatus {
   readonly requests: number
   readonly rssOctets: number
   readonly counters: OwnerCounters
-  readonly tcp: Record<string, number>
+  readonly nstat: Nstat
+  readonly limits: Readonly<Record<string, Usage>>
   readonly device: Record<string, number>
   readonly links: readonly ReportedLink[]
   /** Digest of the configuration in force; '' where there is none. */
@@ -119,7 +122,8 @@ export function status(host: OperatorHost): OwnerStatus {
     requests: host.requests(),
     rssOctets: process.memoryUsage.rss(),
     counters: owner.counters,
-    tcp: { ...owner.config.tcp.counters },
+    nstat: nstat(owner),
+    limits: owner.usage(),
     device: host.device(),
     links: host.links(),
     config: host.reloader?.digest ?? '',

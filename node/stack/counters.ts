@@ -1,4 +1,5 @@
 /** What an owner counts; every field only grows, but for those that say otherwise. */
+import { createIcmpCounters, createIpCounters, type IcmpCounters, type IpCounters } from './ip-counters.ts'
 
 /** What the bounds of memory and of tables cost connections, by its names in `nstat` (TcpExt). */
 export interface MemoryCounters {
@@ -52,6 +53,12 @@ export interface OwnerCounters {
   resetsSent: number
   readonly listen: ListenCounters
   readonly memory: MemoryCounters
+  readonly ip4: IpCounters
+  readonly ip6: IpCounters
+  readonly icmp4: IcmpCounters
+  readonly icmp6: IcmpCounters
+  /** ICMP errors about segments of connections here, by what they say. */
+  icmpErrors: Record<string, number>
   /** Packets that were not TCP for the VIP, malformed or with a bad checksum, by verdict. */
   discarded: Record<string, number>
   closed: number
@@ -70,6 +77,11 @@ export function createOwnerCounters(): OwnerCounters {
     unknownPackets: 0,
     droppedForwards: 0,
     resetsSent: 0,
+    ip4: createIpCounters(),
+    ip6: createIpCounters(),
+    icmp4: createIcmpCounters(),
+    icmp6: createIcmpCounters(),
+    icmpErrors: {},
     memory: {
       TCPTimeWaitOverflow: 0,
       TCPReqQFullDrop: 0,

@@ -7,7 +7,13 @@ import type { SendQueue } from '../tcp/send-queue.ts'
 import type { Transmission } from '../tcp/transmission.ts'
 import { PacketBatch } from '../tun/packet-batch.ts'
 import { createTcpHeader, packetHeadOctets, writeTcpPacket } from '../wire/emit.ts'
-import { echoReplyOctets, writeEchoReply } from '../wire/icmp.ts'
+import {
+  echoReplyOctets,
+  isParameterProblem,
+  MAX_ICMP_ERROR_OCTETS,
+  writeEchoReply,
+  writeUnreachable,
+} from '../wire/icmp.ts'
 import type { Segment } from '../wire/segment.ts'
 import type { Vips } from './vips.ts'
 
@@ -76,13 +82,31 @@ export class Emitter {
     }
   }
 
-  /** Answers an ICMP echo request. */
-  echo(request: Segment): void {
+  /** Answers an ICMP echo request; false where it is too long. */
+  echo(request: Segment): boolean {
     const octets = echoReplyOctets(request)
-    if (octets === 0) return
+    if (octets === 0) return false
     if (!this.#batch.fits(octets, 0)) this.flush()
     const batch = this.#batch
     writeEchoReply(batch.arena, batch.view, batch.begin(octets), REPLY_TTL, request)
+    return true
+  }
+
+  /** Says that the packet of `octets` at `offset` of `batch` is for nobody here; what was sent, if anything may be. */
+  unreachable(
+    batch: PacketBatch,
+    offset: number,
+    octets: number,
+  ): 'unreachable' | 'parameter-problem' | undefined {
+    if (!this.#batch.fits(MAX_ICMP_ERROR_OCTETS, 0)) this.flush()
+    const out = this.#batch
+    const at = out.begin(MAX_ICMP_ERROR_OCTETS)
+    const { arena, view } = batch
+    const written = writeUnreachable(out.arena, out.view, at, REPLY_TTL, arena, view, offset, octets)
+    out.cancel()
+    if (written === 0) return undefined
+    out.begin(written)
+    return isParameterProblem(out.view, at) ? 'parameter-problem' : 'unreachable'
   }
 
   /** Sends what is in the batch. */

@@ -9,16 +9,13 @@ import { MAX_OUTGOING, type ShiftResult } from '../../shift/outgoing.ts'
 import { segmentArrives } from '../tcp/arrival.ts'
 import { CONFIRMED, ESTABLISHED, FIN_ACKED, PEER_FIN, STARVED, takeEvents } from '../tcp/events.ts'
 import { nextSegment } from '../tcp/output.ts'
-import { pathMtu } from '../tcp/path-mtu.ts'
 import { resetFor } from '../tcp/reset.ts'
-import { asSeq } from '../tcp/seq.ts'
 import type { Tcb } from '../tcp/tcb.ts'
 import { isnAfter, reusable } from '../tcp/time-wait.ts'
 import { expire } from '../tcp/timers.ts'
 import { createTransmission } from '../tcp/transmission.ts'
 import { retainUnread } from '../tcp/user.ts'
 import { PacketBatch, VNET_DATA_VALID, VNET_HEADER_OCTETS, VNET_NEEDS_CSUM } from '../tun/packet-batch.ts'
-import { createIcmpError, parseIcmp } from '../wire/icmp.ts'
 import { parsePacket } from '../wire/parse.ts'
 import { ACK, createSegment, RST, SYN } from '../wire/segment.ts'
 import type { Application } from './application.ts'
@@ -28,6 +25,7 @@ import { Emitter } from './emitter.ts'
 import { Epochs, MAX_EPOCHS } from './epochs.ts'
 import { FlowTable } from './flow-table.ts'
 import { Forwards } from './forwards.ts'
+import { Internet, NOT_RETURNED } from './internet.ts'
 import type { Usage } from './limits.ts'
 import { Listener } from './listener.ts'
 import { decodeOwnerMessage, encodeOwnerMessage, MAX_HOPS, type OwnerMessage } from './messages.ts'
@@ -45,8 +43,6 @@ export const OWNER_PROTOCOL = 2
 const MAX_SEGMENTS_A_TURN = 4
 /** Tombstones forgotten in one go; the rest follows at the next. */
 const MAX_EXPIRED_AT_ONCE = 1_000
-/** Owner ids begin at 0. */
-const NOT_RETURNED = -1
 /** Events that may come with a state that is bounded of its own. */
 const NEW_STATE = ESTABLISHED | PEER_FIN | FIN_ACKED
 /** How often tombstones are looked through, in milliseconds. */
@@ -65,10 +61,10 @@ export class Owner {
   readonly #memory: ReceiveMemory
   readonly #timers = new TimerQueue<Connection>()
   readonly #emitter: Emitter
+  readonly #internet: Internet
   readonly #shifts: OwnerShifts
   readonly #listener: Listener | undefined
   readonly #segment = createSegment()
-  readonly #icmpError = createIcmpError()
   readonly #out = createTransmission()
   /** Connections that may have something to send; each at most once. */
   #dirty: Connection[] = []
@@ -93,6 +89,11 @@ export class Owner {
     const forgotten = ({ id, epoch }: Forward) => this.epochs.note(id, epoch, this.#now)
     this.forwards = new Forwards(this.flows, this.byId, forgotten, limits.forwards)
     this.#emitter = new Emitter(config.vips, batch => environment.transmit(batch))
+    this.#internet = new Internet(this, this.#emitter, {
+      passOn: (to, batch, index, hops) => this.#passOn(to, batch, index, hops),
+      giveBack: (batch, index, hops) => this.#giveBack(batch, index, hops, undefined),
+      advance: (connection, now) => this.#advance(connection, now),
+    })
     this.#shifts = new OwnerShifts(this)
     this.#memory = new ReceiveMemory(tcp, this.counters.memory, limits.heldOctets)
     this.#listener = secret && new Listener(tcp, secret, this.counters.listen, limits.halfOpen)
@@ -310,12 +311,15 @@ export class Owner {
       trusted,
       segment,
     )
-    if (verdict !== 'tcp' && verdict !== 'icmp') return count(this.counters.discarded, verdict)
     const { vips } = this.config
-    if (!vips.has(segment.family, segment.dst0, segment.dst1, segment.dst2, segment.dst3)) {
-      return count(this.counters.discarded, 'not-our-address')
-    }
-    if (verdict === 'icmp') return this.#icmp(batch, index, trusted, hops, now)
+    const isOurs =
+      (verdict === 'tcp' || verdict === 'icmp') &&
+      vips.has(segment.family, segment.dst0, segment.dst1, segment.dst2, segment.dst3)
+    if (!isOurs) return this.#internet.refuse(verdict, batch, index, segment, trusted, now)
+    const ip = segment.family === 4 ? this.counters.ip4 : this.counters.ip6
+    ip.InDelivers++
+    if (segment.extended) ip.InExtended++
+    if (verdict === 'icmp') return this.#internet.icmp(batch, index, segment, trusted, hops, returnedBy, now)
     const entry = this.flows.get(
       segment.src0,
       segment.src1,
@@ -336,21 +340,6 @@ export class Owner {
       this.forwards.remove(entry)
       this.#unknown(batch, index, hops, returnedBy, now)
     }
-  }
-
-  /** An echo request is answered; an error goes to the owner of the flow that it quotes (RFC 5927: validated there). */
-  #icmp(batch: PacketBatch, index: number, trusted: boolean, hops: number, now: number): void {
-    const error = this.#icmpError
-    const verdict = parseIcmp(batch.view, this.#segment, trusted, error)
-    if (verdict === 'echo-request') return this.#emitter.echo(this.#segment)
-    if (verdict !== 'error') return count(this.counters.discarded, `icmp-${verdict}`)
-    const entry = this.flows.get(error.dst0, error.dst1, error.dst2, error.dst3, error.dstPort, error.srcPort)
-    if (entry?.kind === 'forward') return this.#passOn(entry.to, batch, index, hops)
-    if (entry === undefined || error.kind !== 'packet-too-big' || error.mtu === 0) {
-      return count(this.counters.discarded, 'icmp-error')
-    }
-    pathMtu(entry.tcb, error.mtu, asSeq(error.seq), now)
-    this.#advance(entry, now)
   }
 
   /** A SYN that begins a new connection in the place of one in TIME-WAIT (RFC 6191), which ends here. */
@@ -439,13 +428,7 @@ export class Owner {
     this.#leastIsn = undefined
     if (!this.isDispatcher) {
       this.counters.unknownPackets++
-      if (hops >= MAX_HOPS) {
-        this.counters.droppedForwards++
-        return
-      }
-      const octets = batch.copyOf(index)
-      this.#sendPacket(this.config.dispatcherId, { type: 'RETURNED', hops: hops + 1, octets, leastIsn })
-      return
+      return this.#giveBack(batch, index, hops, leastIsn)
     }
     if ((segment.flags & (SYN | ACK | RST)) === SYN) return this.#accept(leastIsn, now)
     const named = segment.hasTimestamps
@@ -516,6 +499,16 @@ export class Owner {
       remotePort: segment.srcPort,
       localPort: segment.dstPort,
     }
+  }
+
+  /** To the dispatcher, which knows more. */
+  #giveBack(batch: PacketBatch, index: number, hops: number, leastIsn: number | undefined): void {
+    if (hops >= MAX_HOPS) {
+      this.counters.droppedForwards++
+      return
+    }
+    const octets = batch.copyOf(index)
+    this.#sendPacket(this.config.dispatcherId, { type: 'RETURNED', hops: hops + 1, octets, leastIsn })
   }
 
   #passOn(to: number, batch: PacketBatch, index: number, hops: number): void {

@@ -10,6 +10,7 @@ import {
   IPV4_HEADER_OCTETS,
   IPV6_HEADER_OCTETS,
   MAX_EXTENSION_HEADERS,
+  NO_NEXT_HEADER,
   PROTOCOL_ICMP,
   PROTOCOL_ICMPV6,
   PROTOCOL_TCP,
@@ -80,6 +81,24 @@ const MAX_ERROR_OCTETS = 576
 const MAX_ERROR_OCTETS_6 = 1_280
 /** The most that any function here writes, virtio header included. */
 export const MAX_ICMP_PACKET_OCTETS = VIRTIO_HEADER_OCTETS + IPV6_HEADER_OCTETS + MAX_ECHO_OCTETS
+
+/** The most that `writeUnreachable` and `writePacketTooBig` write. */
+export const MAX_ICMP_ERROR_OCTETS = VIRTIO_HEADER_OCTETS + MAX_ERROR_OCTETS_6
+
+/** Whether the error that was written at `at`, virtio header first, is IPv6's "parameter problem". */
+export function isParameterProblem(view: DataView, at: number): boolean {
+  const ip = at + VIRTIO_HEADER_OCTETS
+  return view.getUint8(ip) >> 4 === 6 && view.getUint8(ip + IPV6_HEADER_OCTETS) === PARAMETER_PROBLEM_6
+}
+
+/** RFC 1191 §7.1: the MTUs that are usual; an old router does not say its own. */
+const PLATEAUS = [32_000, 17_914, 8_166, 4_352, 2_002, 1_492, 1_006, 508, 296, 68] as const
+
+/** What `error`, a "packet too big", lets the path take: what it says, or the next usual size below the packet (RFC 1191 §5). */
+export function pathMtuOf(error: IcmpError): number {
+  if (error.mtu > 0) return error.mtu
+  return PLATEAUS.find(mtu => mtu < error.packetOctets) ?? 0
+}
 
 export function createIcmpError(): IcmpError {
   return {
@@ -293,6 +312,7 @@ export function writeUnreachable(
     return writeError(octets, view, at, ttl, UNREACHABLE, code, 0, packet, packetView, offset, length)
   }
   const pointer = locateTransport6(packetView, offset, length) & 0xffff
+  if (packetView.getUint8(offset + pointer) === NO_NEXT_HEADER) return 0
   if (packetView.getUint8(offset + pointer) === PROTOCOL_UDP) {
     return writeError(octets, view, at, ttl, UNREACHABLE_6, 4, 0, packet, packetView, offset, length)
   }

@@ -8,6 +8,8 @@ export const PROTOCOL_ICMP = 1
 export const PROTOCOL_TCP = 6
 export const PROTOCOL_UDP = 17
 export const PROTOCOL_ICMPV6 = 58
+/** IPv6: nothing follows, and nobody is to say that it is unknown (RFC 8200 §4.7). */
+export const NO_NEXT_HEADER = 59
 
 export const IPV4_HEADER_OCTETS = 20
 export const IPV6_HEADER_OCTETS = 40
@@ -82,8 +84,12 @@ export const EXTENSION_MALFORMED = -1
 export const EXTENSION_FRAGMENT = -2
 /** The header at hand is no extension header that we skip: the walk has arrived. */
 export const EXTENSION_NONE = -3
+/** A routing header that wants the packet to go on elsewhere. */
+export const EXTENSION_ROUTED = -4
+/** An option that must not be skipped by who does not know it (RFC 8200 §4.2). */
+export const EXTENSION_OPTION = -5
 
-const HOP_BY_HOP = 0
+export const HOP_BY_HOP = 0
 const ROUTING = 43
 const FRAGMENT = 44
 const DESTINATION_OPTIONS = 60
@@ -112,17 +118,18 @@ export function skipExtension(
   if (after > end) return EXTENSION_MALFORMED
   if (next === ROUTING) {
     // RFC 8200 §4.4: with segments left it is on its way to somebody else, by a route that we do not follow.
-    if (view.getUint8(at + 3) !== 0) return EXTENSION_MALFORMED
+    if (view.getUint8(at + 3) !== 0) return EXTENSION_ROUTED
   } else {
     // RFC 8200 §4.1: Hop-by-Hop Options only directly after the IPv6 header.
     if (next === HOP_BY_HOP && !isFirst) return EXTENSION_MALFORMED
-    if (!areOptionsSkippable(view, at + 2, after)) return EXTENSION_MALFORMED
+    const refusal = refuseOptions(view, at + 2, after)
+    if (refusal !== 0) return refusal
   }
   return (after << 8) | following
 }
 
-/** RFC 8200 §4.2: the two highest bits of an unknown option say whether it may be skipped. */
-function areOptionsSkippable(view: DataView, from: number, end: number): boolean {
+/** RFC 8200 §4.2: the two highest bits of an unknown option say whether it may be skipped. 0: all may be. */
+function refuseOptions(view: DataView, from: number, end: number): number {
   let at = from
   while (at < end) {
     const type = view.getUint8(at)
@@ -130,8 +137,40 @@ function areOptionsSkippable(view: DataView, from: number, end: number): boolean
       at++
       continue
     }
-    if (type >> 6 !== 0 || at + 2 > end) return false
+    if (type >> 6 !== 0) return EXTENSION_OPTION
+    if (at + 2 > end) return EXTENSION_MALFORMED
     at += 2 + view.getUint8(at + 1)
   }
-  return at === end
+  return at === end ? 0 : EXTENSION_MALFORMED
+}
+
+const END_OF_OPTIONS = 0
+const NO_OPERATION = 1
+const LOOSE_SOURCE_ROUTE = 0x83
+const STRICT_SOURCE_ROUTE = 0x89
+
+/**
+ * Walks the options of an IPv4 header. All are skipped but source routes, which nobody needs and attackers like (RFC 7126
+ * §4.3; Linux drops them, too, unless told otherwise).
+ */
+export function checkIpv4Options(
+  view: DataView,
+  from: number,
+  end: number,
+): 'harmless' | 'source-route' | 'malformed' {
+  let at = from
+  while (at < end) {
+    const kind = view.getUint8(at)
+    if (kind === END_OF_OPTIONS) return 'harmless'
+    if (kind === NO_OPERATION) {
+      at++
+      continue
+    }
+    if (kind === LOOSE_SOURCE_ROUTE || kind === STRICT_SOURCE_ROUTE) return 'source-route'
+    if (at + 2 > end) return 'malformed'
+    const length = view.getUint8(at + 1)
+    if (length < 2 || at + length > end) return 'malformed'
+    at += length
+  }
+  return 'harmless'
 }

@@ -6,8 +6,12 @@
 import { isMartian4, isMartian6, MAPPED_WORD } from './address.ts'
 import { pseudoHeaderSum4, pseudoHeaderSum6, sumIpv4Header, sumOctets } from './checksum.ts'
 import {
+  checkIpv4Options,
   EXTENSION_FRAGMENT,
   EXTENSION_NONE,
+  EXTENSION_OPTION,
+  EXTENSION_ROUTED,
+  HOP_BY_HOP,
   IPV4_HEADER_OCTETS,
   IPV6_HEADER_OCTETS,
   MAX_EXTENSION_HEADERS,
@@ -23,7 +27,12 @@ import { type Segment, SYN } from './segment.ts'
  * - `icmp`, `other-protocol`: addresses, ecn and ttl are filled; the payload is the message behind the IP header.
  * - `fragment`: not reassembled; DF and path MTU discovery keep TCP from being fragmented.
  * - `martian`: an address that cannot be an end of a unicast packet (MUST-57, MUST-63).
- * - `checksum`, `malformed`: to be dropped and counted.
+ * - `truncated`: shorter than its own length says; `jumbogram`: longer than it can say (RFC 2675).
+ * - `source-route`, `routing-header`: it wants to go on elsewhere.
+ * - `extension-option`: an option that who does not know it must not skip (RFC 8200 §4.2).
+ * - `header-checksum`, `checksum` (of TCP), `malformed`.
+ *
+ * All but the first three are to be dropped and counted.
  */
 export type ParseVerdict =
   | 'tcp'
@@ -31,6 +40,12 @@ export type ParseVerdict =
   | 'other-protocol'
   | 'fragment'
   | 'martian'
+  | 'truncated'
+  | 'jumbogram'
+  | 'source-route'
+  | 'routing-header'
+  | 'extension-option'
+  | 'header-checksum'
   | 'checksum'
   | 'malformed'
 
@@ -78,12 +93,13 @@ function parseIpv4(
 ): ParseVerdict {
   const headerOctets = (view.getUint8(offset) & 15) << 2
   const total = view.getUint16(offset + 2)
-  if (headerOctets < IPV4_HEADER_OCTETS || total < headerOctets || total > length) return 'malformed'
+  if (headerOctets < IPV4_HEADER_OCTETS || total < headerOctets) return 'malformed'
+  if (total > length) return 'truncated'
   const sum =
     headerOctets === IPV4_HEADER_OCTETS
       ? sumIpv4Header(view, offset)
       : sumOctets(view, offset, headerOctets, 0)
-  if (sum !== 0xffff) return 'checksum'
+  if (sum !== 0xffff) return 'header-checksum'
   const src = view.getInt32(offset + 12)
   const dst = view.getInt32(offset + 16)
   if (isMartian4(src) || isMartian4(dst)) return 'martian'
@@ -101,6 +117,11 @@ function parseIpv4(
   into.ttl = view.getUint8(offset + 8)
   into.payloadStart = offset + headerOctets
   into.payloadLength = total - headerOctets
+  into.extended = headerOctets > IPV4_HEADER_OCTETS
+  if (into.extended) {
+    const options = checkIpv4Options(view, offset + IPV4_HEADER_OCTETS, into.payloadStart)
+    if (options !== 'harmless') return options
+  }
   const protocol = view.getUint8(offset + 9)
   if (protocol === PROTOCOL_TCP) return parseTcp(view, checksumTrusted, into)
   return protocol === PROTOCOL_ICMP ? 'icmp' : 'other-protocol'
@@ -115,7 +136,7 @@ function parseIpv6(
 ): ParseVerdict {
   if (length < IPV6_HEADER_OCTETS) return 'malformed'
   const end = offset + IPV6_HEADER_OCTETS + view.getUint16(offset + 4)
-  if (end > offset + length) return 'malformed'
+  if (end > offset + length) return 'truncated'
   into.family = 6
   into.src0 = view.getInt32(offset + 8)
   into.src1 = view.getInt32(offset + 12)
@@ -132,16 +153,21 @@ function parseIpv6(
   into.ttl = view.getUint8(offset + 7)
   let next = view.getUint8(offset + 6)
   let at = offset + IPV6_HEADER_OCTETS
+  // No payload, and a header behind it: the real length stands in an option that we do not know.
+  if (at === end && next === HOP_BY_HOP) return 'jumbogram'
   for (let headers = 0; next !== PROTOCOL_TCP; headers++) {
     const step = skipExtension(view, at, end, next, headers === 0)
     if (step === EXTENSION_NONE) break
     if (step === EXTENSION_FRAGMENT) return 'fragment'
+    if (step === EXTENSION_ROUTED) return 'routing-header'
+    if (step === EXTENSION_OPTION) return 'extension-option'
     if (step < 0 || headers === MAX_EXTENSION_HEADERS) return 'malformed'
     at = step >> 8
     next = step & 0xff
   }
   into.payloadStart = at
   into.payloadLength = end - at
+  into.extended = at !== offset + IPV6_HEADER_OCTETS
   if (next === PROTOCOL_TCP) return parseTcp(view, checksumTrusted, into)
   return next === PROTOCOL_ICMPV6 ? 'icmp' : 'other-protocol'
 }

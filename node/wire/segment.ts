@@ -32,6 +32,8 @@ export interface Segment {
   /** ECN codepoint of the IP header: 0 Not-ECT, 1 ECT(1), 2 ECT(0), 3 CE (RFC 3168 §5). */
   ecn: number
   ttl: number
+  /** Whether there were IPv4 options or IPv6 extension headers, which were skipped. */
+  extended: boolean
 
   seq: number
   ack: number
@@ -75,6 +77,7 @@ export function createSegment(): Segment {
     dstPort: 0,
     ecn: 0,
     ttl: 0,
+    extended: false,
     seq: 0,
     ack: 0,
     flags: 0,
