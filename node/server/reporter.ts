@@ -146,8 +146,8 @@ export class Reporter {
 }
 
 function ownedOf(connection: Connection): Owned {
-  const { id, epoch, request, tcb } = connection
+  const { id, epoch, request, timestamps } = connection
   // A copy of the flow: the connection, and all it refers to, must not be kept alive by news about its end.
   const flow = importFlow(exportFlow(connection)) ?? connection
-  return { connection: id, epoch, flow, timestamps: tcb.ts.on, request }
+  return { connection: id, epoch, flow, timestamps, request }
 }

@@ -167,6 +167,7 @@ export class Site implements Application {
     if ((events & (READABLE | ACKED | PEER_FIN)) !== 0) this.#read(connection, state, now)
     if ((events & STARVED) !== 0) this.#feed(connection)
     this.#await(connection, state, now)
+    if (state.closing && connection.tcb.state === 'TIME-WAIT') connection.state = FINISHED
   }
 
   expired(connection: Connection, now: number): void {
@@ -419,7 +420,10 @@ export class Site implements Application {
       this.#plan,
       this.#resources.context(head),
     )
-    if (resource.kind === 'object') connection.request = `${head.method} ${resource.path}`
+    if (resource.kind === 'object') {
+      connection.method = head.method
+      connection.path = resource.path
+    }
     this.#send(connection, state, head, now)
   }
 
@@ -497,6 +501,9 @@ function awaitedOf(tcb: Tcb, state: SiteState): Awaited {
 function queuedChunks(tcb: Tcb): number {
   return tcb.sendQueue.tail - tcb.sendQueue.head
 }
+
+/** What is left of a connection in TIME-WAIT, the same for all of them: there are more of these than of all others. */
+const FINISHED: SiteState = { ...createSiteState(), closing: true, peerFinished: true, served: 1 }
 
 function createSiteState(): SiteState {
   return {

@@ -3,6 +3,7 @@
  * (at the dispatcher: the birth record). One table holds both, so that a packet needs one look-up.
  */
 import type { Flow } from '../../clone/flow.ts'
+import { type Resting, rest, wake } from '../tcp/resting.ts'
 import type { Tcb } from '../tcp/tcb.ts'
 import { pollAt } from '../tcp/timers.ts'
 import type { Timed } from './timer-queue.ts'
@@ -22,15 +23,18 @@ export class Connection implements Flow, Timed {
   epoch: number
   /** The highest epoch that any attempt to shift has used; attempts that failed use theirs up. */
   triedEpoch: number
-  tcb: Tcb
+  /** Undefined while the connection rests in TIME-WAIT. */
+  #tcb: Tcb | undefined
+  #resting: Resting | undefined = undefined
   /** The application's own state. */
   state: unknown = undefined
   /** When the application is to be called (`expired`) if nothing else happens, in ms of the owner's clock; Infinity: never. */
   applicationDeadline = Number.POSITIVE_INFINITY
   /** Changes of owner so far. */
   shifts = 0
-  /** Shown to the operator: the request line last read, and when the connection was accepted, in seconds since 1970. */
-  request = ''
+  /** Shown to the operator: method and path last read, and when the connection was accepted, in seconds since 1970. */
+  method = ''
+  path = ''
   since = 0
   /** Whether it waits in the owner's list of connections that may have something to send. */
   dirty = false
@@ -53,12 +57,48 @@ export class Connection implements Flow, Timed {
     this.id = id
     this.epoch = epoch
     this.triedEpoch = epoch
-    this.tcb = tcb
+    this.#tcb = tcb
+  }
+
+  /** Its state; a connection at rest is woken, because whoever asks may change it. */
+  get tcb(): Tcb {
+    if (this.#tcb === undefined) {
+      this.#tcb = wake(this.#resting as Resting)
+      this.#resting = undefined
+    }
+    return this.#tcb
+  }
+
+  /** The last request in words, joined only for who reads it: a response should not cost a string. */
+  get request(): string {
+    return this.method === '' ? this.path : `${this.method} ${this.path}`
+  }
+
+  set request(words: string) {
+    this.method = ''
+    this.path = words
+  }
+
+  /** Whether the client echoes timestamps. */
+  get timestamps(): boolean {
+    return this.#resting?.timestamps ?? this.tcb.ts.on
+  }
+
+  get resting(): Resting | undefined {
+    return this.#resting
+  }
+
+  /** Keeps no more of the TCB than TIME-WAIT needs, where it is there and has nothing left to do. */
+  rest(): void {
+    if (this.#tcb === undefined || this.frozen || this.confirmTo >= 0) return
+    this.#resting = rest(this.#tcb)
+    if (this.#resting !== undefined) this.#tcb = undefined
   }
 
   deadline(): number {
     if (this.frozen) return Number.POSITIVE_INFINITY
-    return Math.min(pollAt(this.tcb), this.applicationDeadline)
+    const tcp = this.#resting?.lifetime ?? pollAt(this.tcb)
+    return Math.min(tcp, this.applicationDeadline)
   }
 }
 

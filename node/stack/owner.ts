@@ -11,7 +11,7 @@ import { CONFIRMED, ESTABLISHED, FIN_ACKED, PEER_FIN, STARVED, takeEvents } from
 import { nextSegment } from '../tcp/output.ts'
 import { resetFor } from '../tcp/reset.ts'
 import type { Tcb } from '../tcp/tcb.ts'
-import { isnAfter, reusable } from '../tcp/time-wait.ts'
+import { isnAfter, restIsnAfter, restReusable, reusable } from '../tcp/time-wait.ts'
 import { expire } from '../tcp/timers.ts'
 import { createTransmission } from '../tcp/transmission.ts'
 import { retainUnread } from '../tcp/user.ts'
@@ -166,6 +166,11 @@ export class Owner {
     this.#now = now
     for (let due = this.#timers.next(now); due !== undefined; due = this.#timers.next(now)) {
       if (due.frozen || this.byId.get(due.id) !== due) continue
+      if (due.resting !== undefined && due.applicationDeadline > now) {
+        // TIME-WAIT is over.
+        this.#closed(due, now)
+        continue
+      }
       expire(due.tcb, now)
       this.#advance(due, now)
       if (due.applicationDeadline <= now) this.#applicationExpired(due, now)
@@ -344,10 +349,15 @@ export class Owner {
 
   /** A SYN that begins a new connection in the place of one in TIME-WAIT (RFC 6191), which ends here. */
   #isSuccessor(connection: Connection, now: number): boolean {
-    if ((this.#segment.flags & (SYN | ACK | RST)) !== SYN || connection.tcb.state !== 'TIME-WAIT')
-      return false
-    if (!reusable(connection.tcb, this.#segment, now)) return false
-    this.#leastIsn = isnAfter(connection.tcb)
+    if ((this.#segment.flags & (SYN | ACK | RST)) !== SYN) return false
+    const { resting } = connection
+    if (resting !== undefined) {
+      if (!restReusable(resting, this.#segment)) return false
+      this.#leastIsn = restIsnAfter(resting)
+    } else {
+      if (!reusable(connection.tcb, this.#segment)) return false
+      this.#leastIsn = isnAfter(connection.tcb)
+    }
     this.#closed(connection, now)
     return true
   }
@@ -394,6 +404,7 @@ export class Owner {
     if (tcb.receiveQueue.octets !== 0 || tcb.outOfOrder.runs.length !== 0 || connection.heldOctets !== 0) {
       this.#memory.account(connection)
     }
+    if (tcb.state === 'TIME-WAIT') connection.rest()
     this.#timers.update(connection)
   }
 
@@ -410,7 +421,8 @@ export class Owner {
   #closed(connection: Connection, now: number): void {
     if (this.byId.get(connection.id) !== connection) return
     this.remove(connection)
-    this.epochs.note(connection.id, connection.epoch, now)
+    // What was never offered to anybody has no COMMIT that could come late.
+    if (connection.triedEpoch > 0) this.epochs.note(connection.id, connection.epoch, now)
     this.#shifts.leaving(connection)
     this.counters.closed++
     this.#shifts.outgoing.closed(connection.id, now)
