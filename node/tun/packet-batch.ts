@@ -23,6 +23,9 @@ export const MAX_BATCH_PACKETS = 64
 /** One writev takes at most 1,024 pieces (IOV_MAX): the octets in the arena and this many references. */
 export const MAX_BATCH_PARTS = 1_023
 
+/** How many of the last buffers a part may share: the heads and bodies of two files that are asked for in turn. */
+const REMEMBERED_BUFFERS = 4
+
 /** Int32 a packet in `packets` and a part in `parts`; tun.c reads and writes the same tables. */
 const PACKET_WORDS = 4
 const PART_WORDS = 3
@@ -43,9 +46,9 @@ export class PacketBatch {
   /** Three int32 a part: index in `buffers`, offset in that buffer, octets. */
   readonly parts = new Int32Array(PART_WORDS * MAX_BATCH_PARTS)
   /**
-   * The buffers that parts refer to. Neighbouring parts of one buffer share an entry, because finding the
-   * octets of an entry costs the native side 95 ns. Never shortened: an array that is emptied and grown again
-   * for each batch would be allocated anew each time.
+   * The buffers that parts refer to. Parts of one buffer share an entry where they stand near each other, because
+   * finding the octets of an entry costs the native side 95 ns. Never shortened: an array that is emptied and grown
+   * again for each batch would be allocated anew each time.
    */
   readonly buffers: Uint8Array[] = new Array<Uint8Array>(MAX_BATCH_PARTS).fill(NO_OCTETS)
   /** What a device keeps with the batch: the native side's view of the tables above, made at the first send. */
@@ -97,11 +100,7 @@ export class PacketBatch {
 
   /** Appends a reference to the packet begun last; `octets` must not change until the batch was sent. */
   add(octets: Uint8Array, start: number, length: number): void {
-    let buffer = this.bufferCount - 1
-    if (buffer < 0 || this.buffers[buffer] !== octets) {
-      buffer = this.bufferCount++
-      this.buffers[buffer] = octets
-    }
+    const buffer = this.#bufferOf(octets)
     const at = this.partCount * PART_WORDS
     this.parts[at] = buffer
     this.parts[at + 1] = start
@@ -109,6 +108,16 @@ export class PacketBatch {
     this.partCount++
     const packet = (this.count - 1) * PACKET_WORDS + 3
     this.packets[packet] = (this.packets[packet] ?? 0) + 1
+  }
+
+  /** The entry of `octets`: one of the last few, or a new one. */
+  #bufferOf(octets: Uint8Array): number {
+    const { buffers, bufferCount } = this
+    const oldest = Math.max(0, bufferCount - REMEMBERED_BUFFERS)
+    for (let index = bufferCount - 1; index >= oldest; index--) if (buffers[index] === octets) return index
+    buffers[bufferCount] = octets
+    this.bufferCount++
+    return bufferCount
   }
 
   /** Offset of packet `index` in the arena. */

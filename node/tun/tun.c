@@ -280,31 +280,34 @@ static void on_readable(uv_poll_t *poll, int status, int events) {
 
 /* ---- sending ------------------------------------------------------------------------------------------- */
 
-/* The buffer that the last part referred to: looking one up costs several calls into V8. */
+/* The buffers of the batch at hand, each looked up once: that costs several calls into V8. */
+typedef struct {
+  uint8_t *octets; /* NULL: not looked up yet */
+  size_t length;
+} buffer_t;
+
 typedef struct {
   napi_env env;
-  napi_value buffers;
-  int32_t buffer_count;
-  int32_t index;
-  uint8_t *octets;
-  size_t length;
+  napi_value list;
+  int32_t count;
+  buffer_t buffers[MAX_BATCH_PARTS];
 } source_t;
 
-static bool find_buffer(source_t *source, int32_t index) {
-  if (index == source->index) return true;
-  if (index < 0 || index >= source->buffer_count) return false;
+static const buffer_t *find_buffer(source_t *source, int32_t index) {
+  static uint8_t nowhere;
+  if (index < 0 || index >= source->count) return NULL;
+  buffer_t *buffer = &source->buffers[index];
+  if (buffer->octets != NULL) return buffer;
   napi_value value;
   napi_typedarray_type type;
   void *octets;
-  size_t length;
-  if (napi_get_element(source->env, source->buffers, (uint32_t)index, &value) != napi_ok ||
-      napi_get_typedarray_info(source->env, value, &type, &length, &octets, NULL, NULL) != napi_ok ||
+  if (napi_get_element(source->env, source->list, (uint32_t)index, &value) != napi_ok ||
+      napi_get_typedarray_info(source->env, value, &type, &buffer->length, &octets, NULL, NULL) != napi_ok ||
       type != napi_uint8_array)
-    return false;
-  source->index = index;
-  source->octets = octets;
-  source->length = length;
-  return true;
+    return NULL;
+  /* An empty array may have no address at all. */
+  buffer->octets = octets != NULL ? octets : &nowhere;
+  return buffer;
 }
 
 static bool inside(int32_t start, int32_t length, size_t limit) {
@@ -320,15 +323,37 @@ static int gather(const batch_t *batch, int32_t packet, source_t *source, struct
   pieces[0].iov_len = (size_t)head;
   for (int32_t i = 0; i < parts; i++) {
     const int32_t *part = batch->parts + (first + i) * PART_WORDS;
-    if (!find_buffer(source, part[0]) || !inside(part[1], part[2], source->length)) return 0;
-    pieces[1 + i].iov_base = source->octets + part[1];
+    const buffer_t *buffer = find_buffer(source, part[0]);
+    if (buffer == NULL || !inside(part[1], part[2], buffer->length)) return 0;
+    pieces[1 + i].iov_base = buffer->octets + part[1];
     pieces[1 + i].iov_len = (size_t)part[2];
   }
   return 1 + parts;
 }
 
+/* A packet of several small pieces is copied together: the kernel takes longer to walk a list than to copy this. */
+enum { MAX_JOINED_OCTETS = 2048, MAX_JOINED_PIECES = 8 };
+
+/* Returns how many octets that were; 0 where the packet is not small. */
+static size_t join(const struct iovec *pieces, int count, uint8_t *octets) {
+  size_t length = 0;
+  for (int i = 0; i < count; i++) length += pieces[i].iov_len;
+  if (length > MAX_JOINED_OCTETS) return 0;
+  for (int i = 0; i < count; i++) {
+    memcpy(octets, pieces[i].iov_base, pieces[i].iov_len);
+    octets += pieces[i].iov_len;
+  }
+  return length;
+}
+
 static ssize_t write_pieces(int fd, const struct iovec *pieces, int count) {
   ssize_t length;
+  uint8_t octets[MAX_JOINED_OCTETS];
+  struct iovec whole = {octets, 0};
+  if (count > 1 && count <= MAX_JOINED_PIECES && (whole.iov_len = join(pieces, count, octets)) > 0) {
+    pieces = &whole;
+    count = 1;
+  }
   do
     length = count == 1 ? write(fd, pieces[0].iov_base, pieces[0].iov_len) : writev(fd, pieces, count);
   while (length < 0 && errno == EINTR);
@@ -405,11 +430,16 @@ static napi_value js_send(napi_env env, napi_callback_info info) {
   batch_t *batch = get_handle(env, argv[1], KIND_BATCH);
   int32_t count, buffer_count;
   if (device == NULL || batch == NULL || napi_get_value_int32(env, argv[2], &count) != napi_ok ||
-      napi_get_value_int32(env, argv[4], &buffer_count) != napi_ok || count < 0 || count > MAX_BATCH_PACKETS)
+      napi_get_value_int32(env, argv[4], &buffer_count) != napi_ok || count < 0 || count > MAX_BATCH_PACKETS ||
+      buffer_count < 0)
     return throw_type(env, "send: device, batch, count, buffers, bufferCount");
   int32_t accepted = 0;
   if (device->fd >= 0) {
-    source_t source = {env, argv[3], buffer_count, -1, NULL, 0};
+    source_t source;
+    source.env = env;
+    source.list = argv[3];
+    source.count = buffer_count < MAX_BATCH_PARTS ? buffer_count : MAX_BATCH_PARTS;
+    for (int32_t i = 0; i < source.count; i++) source.buffers[i].octets = NULL;
     accepted = send_batch(device, batch, count, &source);
   }
   napi_value result = NULL;
