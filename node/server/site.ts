@@ -8,6 +8,7 @@ import type { CacheStore } from '../../cache/store.ts'
 import { Variant } from '../../cache/variants.ts'
 import type { Prepare, ShiftRefusal } from '../../shift/messages.ts'
 import { CodingPreferences } from '../http/content-coding.ts'
+import { HeadMemory } from '../http/head-memory.ts'
 import {
   createResponsePlan,
   plan,
@@ -130,6 +131,7 @@ export class Site implements Application {
   readonly #host: SiteHost
   readonly #resources: Resources
   readonly #head = createRequestHead()
+  readonly #heads = new HeadMemory()
   readonly #plan: ResponsePlan<Served> = createResponsePlan<Served>()
   readonly #codings = new CodingPreferences()
   /** Versions that shifted connections refer to and that are not current here: kept while they are resolved. */
@@ -348,6 +350,12 @@ export class Site implements Application {
       return true
     }
     const run = contiguous(tcb, MAX_HEAD_OCTETS)
+    const known = this.#heads.find(run.octets, run.start, run.start + run.length)
+    if (known !== undefined) {
+      state.scanFrom = 0
+      this.#serve(connection, state, known, now)
+      return true
+    }
     const head = this.#head
     head.scanFrom = state.scanFrom
     const verdict = parseRequestHead(run.octets, run.start, run.start + run.length, head)
@@ -356,8 +364,10 @@ export class Site implements Application {
       return false
     }
     state.scanFrom = 0
-    if (verdict === 'complete') this.#serve(connection, state, head, now)
-    else this.#fail(connection, state, verdict, now)
+    if (verdict === 'complete') {
+      this.#heads.note(head)
+      this.#serve(connection, state, head, now)
+    } else this.#fail(connection, state, verdict, now)
     return true
   }
 
