@@ -6,6 +6,10 @@ import { join } from 'node:path'
 const [address = '127.0.0.1', port = '0', root = '.'] = process.argv.slice(2)
 const files = new Map(readdirSync(root).map(name => [`/${name}`, readFileSync(join(root, name))]))
 const server = createServer((request, response) => {
+  if (request.method === 'POST') {
+    request.resume().on('end', () => response.writeHead(204).end())
+    return
+  }
   const file = files.get(request.url ?? '')
   if (file === undefined) {
     response.writeHead(404).end()

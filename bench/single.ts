@@ -10,6 +10,7 @@ import { cpus, release, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { GYRE, withCluster } from './local-cluster.ts'
 import { withNginx } from './nginx.ts'
+import { buildPaced, paced } from './paced.ts'
 import { has, inNamespace, run, Server } from './process.ts'
 import { type Figures, wrk } from './wrk.ts'
 
@@ -27,20 +28,33 @@ const SERVER_CORE = 0
 const LOAD_CORE = 1
 /** A spread of more than this between the rounds of one system says more of the machine than of the system. */
 const MAX_SPREAD = 0.3
+const WARM_UP_SECONDS = 2
 
+/** Load of the paced workloads, of what each system does at most. */
+const PACED_SHARE = 0.7
+const UPLOAD_OCTETS = 65_536
+
+/**
+ * `rate`: as many requests as the system takes, closed loop. `paced`: at PACED_SHARE of the rate that the system reached
+ * with as many connections, open loop, latency from when each request was due. `upload`: bodies that are read and thrown
+ * away; the refusal of POST by a server of files is as good an answer as any.
+ */
 interface Workload {
   readonly name: string
+  readonly kind: 'rate' | 'paced' | 'upload'
   readonly path: string
   readonly connections: number
   readonly closing?: boolean
 }
 
 const WORKLOADS: readonly Workload[] = [
-  { name: '1 KiB, 64 connections', path: '/1k', connections: 64 },
-  { name: '1 KiB, 256 connections', path: '/1k', connections: 256 },
-  { name: '64 KiB', path: '/64k', connections: 64 },
-  { name: '16 MiB', path: '/16m', connections: 16 },
-  { name: 'connection per request, 1 KiB', path: '/1k', connections: 64, closing: true },
+  { name: '1 KiB, 64 connections', kind: 'rate', path: '/1k', connections: 64 },
+  { name: '1 KiB, 256 connections', kind: 'rate', path: '/1k', connections: 256 },
+  { name: '64 KiB', kind: 'rate', path: '/64k', connections: 64 },
+  { name: '16 MiB', kind: 'rate', path: '/16m', connections: 16 },
+  { name: 'connection per request, 1 KiB', kind: 'rate', path: '/1k', connections: 64, closing: true },
+  { name: 'latency at 70 %, 1 KiB', kind: 'paced', path: '/1k', connections: 64 },
+  { name: 'upload of 64 KiB', kind: 'upload', path: '/1k', connections: 64 },
 ]
 
 const FILES: Readonly<Record<string, number>> = { '1k': 1024, '64k': 65_536, '16m': 16 * 1024 * 1024 }
@@ -50,6 +64,20 @@ export interface SingleOptions {
   readonly rounds: number
   readonly json: boolean
   readonly only: string
+}
+
+interface System {
+  readonly name: string
+  readonly address: string
+  readonly port: number
+}
+
+/** What the load is made with. */
+interface Tools {
+  readonly client: string
+  readonly paced: string
+  /** A script for wrk that uploads. */
+  readonly upload: string
 }
 
 interface Row {
@@ -67,21 +95,26 @@ export async function single(options: SingleOptions): Promise<void> {
   const withNginxToo = await has('nginx')
   if (!withNginxToo)
     process.stderr.write('nginx is missing (apt-get install nginx-light): measured without it\n')
-  const root = await mkdtemp(join(tmpdir(), 'gyre-single-'))
+  const folder = await mkdtemp(join(tmpdir(), 'gyre-single-'))
   try {
+    const root = join(folder, 'root')
     await makeFiles(root)
+    const upload = join(folder, 'upload.lua')
+    await writeFile(upload, `wrk.method = "POST"\nwrk.body = string.rep("x", ${UPLOAD_OCTETS})\n`)
     const flags = { name: NAME, vip: VIP, vip6: 'fd77:201::1', admin: '127.0.0.1:8871', nodes: 1, root }
     const rows = await withCluster(flags, async state => {
       const node = state.roles.find(({ role }) => role === 'node')
       if (node === undefined) throw new Error('the cluster has no node')
       await run('taskset', ['-acp', `${SERVER_CORE}`, `${node.pid}`])
       await routeOther(state.gatewayNamespace, state.clientNamespace, node.namespace, node.address)
-      const measured = { client: state.clientNamespace, namespace: node.namespace, root }
-      return await withOthers(measured, withNginxToo, () => rounds(options, measured.client, withNginxToo))
+      const tools = { client: state.clientNamespace, paced: await buildPaced(folder), upload }
+      return await withOthers({ namespace: node.namespace, root }, withNginxToo, () =>
+        rounds(options, tools, systemsOf(withNginxToo)),
+      )
     })
     report(rows, options)
   } finally {
-    await rm(root, { recursive: true, force: true })
+    await rm(folder, { recursive: true, force: true })
   }
 }
 
@@ -138,56 +171,106 @@ async function withOthers<Result>(
   }
 }
 
-async function rounds(options: SingleOptions, client: string, withNginxToo: boolean): Promise<Row[]> {
-  const systems = [
-    { system: 'gyre', url: `http://${ALONE}` },
-    { system: 'cluster', url: `http://${VIP}` },
+function systemsOf(withNginxToo: boolean): System[] {
+  return [
+    { name: 'gyre', address: ALONE, port: 80 },
+    { name: 'cluster', address: VIP, port: 80 },
     ...(withNginxToo
       ? [
-          { system: 'nginx', url: `http://${OTHER}:${NGINX_PORT}` },
-          { system: 'nginx sendfile', url: `http://${OTHER}:${NGINX_SENDFILE_PORT}` },
+          { name: 'nginx', address: OTHER, port: NGINX_PORT },
+          { name: 'nginx sendfile', address: OTHER, port: NGINX_SENDFILE_PORT },
         ]
       : []),
-    { system: 'node http', url: `http://${OTHER}:${NODE_HTTP_PORT}` },
+    { name: 'node http', address: OTHER, port: NODE_HTTP_PORT },
   ]
+}
+
+async function rounds(options: SingleOptions, tools: Tools, systems: readonly System[]): Promise<Row[]> {
   const rows: Row[] = []
-  for (const { name, path, connections, closing } of WORKLOADS) {
+  for (const workload of WORKLOADS) {
+    const { name } = workload
     if (!name.includes(options.only)) continue
-    const figures = new Map<string, Figures[]>(systems.map(({ system }) => [system, []]))
+    const figures = new Map<string, Figures[]>(systems.map(system => [system.name, []]))
+    const most = new Map<string, number>()
     for (let round = 0; round <= options.rounds; round++) {
-      for (const { system, url } of systems) {
-        process.stderr.write(`\r${name}: round ${round} of ${options.rounds}, ${system}        `)
-        const load = {
-          namespace: client,
-          url: `${url}${path}`,
-          connections,
-          seconds: round === 0 ? 1 : options.seconds,
-          core: LOAD_CORE,
-          closing: closing === true,
+      for (const system of systems) {
+        process.stderr.write(`\r${name}: round ${round} of ${options.rounds}, ${system.name}        `)
+        const seconds = round === 0 ? WARM_UP_SECONDS : options.seconds
+        // The first round warms up, and finds what 70 % are of.
+        if (round === 0) {
+          const closed: Workload = workload.kind === 'paced' ? { ...workload, kind: 'rate' } : workload
+          most.set(system.name, (await measure(closed, tools, system, seconds, 0)).requestsPerSecond)
+        } else {
+          const rate = PACED_SHARE * (most.get(system.name) ?? 0)
+          figures.get(system.name)?.push(await measure(workload, tools, system, seconds, rate))
         }
-        const measured = await wrk(load)
-        // The first round only warms up.
-        if (round > 0) figures.get(system)?.push(measured)
       }
     }
-    for (const { system } of systems) rows.push(rowOf(name, system, figures.get(system) ?? []))
+    for (const system of systems) rows.push(rowOf(workload, system.name, figures.get(system.name) ?? []))
   }
   process.stderr.write('\r')
   return rows
 }
 
-function rowOf(workload: string, system: string, figures: readonly Figures[]): Row {
-  const rates = figures.map(({ requestsPerSecond }) => requestsPerSecond).sort((a, b) => a - b)
-  const median = rates[Math.floor(rates.length / 2)] ?? 0
-  const byRate = figures.find(({ requestsPerSecond }) => requestsPerSecond === median)
+function measure(
+  workload: Workload,
+  tools: Tools,
+  system: System,
+  seconds: number,
+  rate: number,
+): Promise<Figures> {
+  const { path, connections, kind, closing } = workload
+  const { address, port } = system
+  const common = { namespace: tools.client, connections, seconds, core: LOAD_CORE }
+  if (kind === 'paced') return paced(tools.paced, { ...common, address, port, path, rate })
+  const url = `http://${address}:${port}${path}`
+  if (kind === 'upload') return wrk({ ...common, url, script: tools.upload, refused: true })
+  return wrk({ ...common, url, closing: closing === true })
+}
+
+/** The median round: by rate, or by latency where the rate was given. */
+function rowOf({ name, kind }: Workload, system: string, figures: readonly Figures[]): Row {
+  const value = (of: Figures) => (kind === 'paced' ? of.p99Ms : of.requestsPerSecond)
+  const sorted = [...figures].sort((a, b) => value(a) - value(b))
+  const [first, last, middle] = [sorted[0], sorted.at(-1), sorted[Math.floor(sorted.length / 2)]]
+  const median = middle === undefined ? 0 : value(middle)
   return {
-    workload,
+    workload: name,
     system,
-    requestsPerSecond: Math.round(median),
-    octetsPerSecond: Math.round(byRate?.octetsPerSecond ?? 0),
-    p99Ms: byRate?.p99Ms ?? Number.NaN,
-    spread: median === 0 ? 0 : ((rates[rates.length - 1] ?? 0) - (rates[0] ?? 0)) / median,
+    requestsPerSecond: Math.round(middle?.requestsPerSecond ?? 0),
+    octetsPerSecond: Math.round(middle?.octetsPerSecond ?? 0),
+    p99Ms: middle?.p99Ms ?? Number.NaN,
+    spread:
+      first === undefined || last === undefined || median === 0 ? 0 : (value(last) - value(first)) / median,
     errors: figures.reduce((sum, { errors }) => sum + errors, 0),
+  }
+}
+
+interface Ratios {
+  readonly workload: string
+  /** How much better we are than the other at its best: by rate, or by p99 where the rate was given. */
+  readonly againstNginx: number
+  readonly againstNode: number
+  readonly cluster: number
+  readonly noisy: boolean
+}
+
+function ratiosOf({ name, kind }: Workload, rows: readonly Row[]): Ratios {
+  const best = (prefix: string) => {
+    const those = rows.filter(row => row.workload === name && row.system.startsWith(prefix))
+    return kind === 'paced'
+      ? 1 / Math.min(...those.map(row => row.p99Ms))
+      : Math.max(0, ...those.map(row => row.requestsPerSecond))
+  }
+  const compared = rows.filter(
+    row => row.workload === name && row.system !== 'node http' && row.system !== 'cluster',
+  )
+  return {
+    workload: name,
+    againstNginx: best('gyre') / best('nginx'),
+    againstNode: best('gyre') / best('node http'),
+    cluster: best('cluster') / best('nginx'),
+    noisy: compared.some(row => row.spread > MAX_SPREAD),
   }
 }
 
@@ -199,28 +282,7 @@ function report(rows: readonly Row[], options: SingleOptions): void {
     node: process.version,
   }
   const ratios = WORKLOADS.filter(({ name }) => rows.some(({ workload }) => workload === name)).map(
-    ({ name }) => {
-      const of = (prefix: string) =>
-        Math.max(
-          0,
-          ...rows
-            .filter(row => row.workload === name && row.system.startsWith(prefix))
-            .map(row => row.requestsPerSecond),
-        )
-      const noisy = rows.some(
-        row =>
-          row.workload === name &&
-          row.system !== 'node http' &&
-          row.system !== 'cluster' &&
-          row.spread > MAX_SPREAD,
-      )
-      return {
-        workload: name,
-        againstNginx: of('gyre') / of('nginx'),
-        againstNode: of('gyre') / of('node http'),
-        noisy,
-      }
-    },
+    workload => ratiosOf(workload, rows),
   )
   if (options.json) {
     process.stdout.write(`${JSON.stringify({ machine, seconds: options.seconds, rows, ratios }, null, 2)}\n`)
@@ -239,9 +301,9 @@ function report(rows: readonly Row[], options: SingleOptions): void {
     )
   }
   process.stdout.write('\n')
-  for (const { workload, againstNginx, againstNode, noisy } of ratios) {
+  for (const { workload, againstNginx, againstNode, cluster, noisy } of ratios) {
     const nginx = Number.isFinite(againstNginx)
-      ? `${againstNginx.toFixed(2)} × nginx at its best`
+      ? `${againstNginx.toFixed(2)} × nginx at its best (a node of a cluster ${cluster.toFixed(2)} ×)`
       : 'no nginx'
     const node = Number.isFinite(againstNode) ? `${againstNode.toFixed(2)} × Node's http` : ''
     process.stdout.write(

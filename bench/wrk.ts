@@ -10,6 +10,10 @@ export interface Load {
   readonly core: number
   /** One connection for each request. */
   readonly closing?: boolean
+  /** A script for wrk. */
+  readonly script?: string | undefined
+  /** Every response is a refusal: no error. */
+  readonly refused?: boolean
 }
 
 export interface Figures {
@@ -22,7 +26,7 @@ export interface Figures {
 }
 
 export async function wrk(load: Load): Promise<Figures> {
-  const { namespace, url, connections, seconds, core, closing } = load
+  const { namespace, url, connections, seconds, core, closing, script, refused } = load
   const fields = closing === true ? ['-H', 'Connection: close'] : []
   const args = [
     '-c',
@@ -33,25 +37,30 @@ export async function wrk(load: Load): Promise<Figures> {
     `-d${seconds}s`,
     '--latency',
     ...fields,
+    ...(script === undefined ? [] : ['-s', script]),
     url,
   ]
   const output = await run(...inNamespace(namespace, 'taskset', args), (seconds + 30) * 1000)
-  return parseFigures(output)
+  const figures = parseFigures(output)
+  return refused === true ? { ...figures, errors: socketErrors(output) } : figures
 }
 
 export function parseFigures(output: string): Figures {
   const requests = number(/Requests\/sec:\s+([\d.]+)/, output)
   const transfer = /Transfer\/sec:\s+([\d.]+)([KMG]?B)/.exec(output)
   const unit = { B: 1, KB: 2 ** 10, MB: 2 ** 20, GB: 2 ** 30 }[transfer?.[2] ?? 'B'] ?? 1
-  const socket = /Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)/.exec(output)
-  const socketErrors = (socket ?? []).slice(1).reduce((sum, count) => sum + Number(count), 0)
   return {
     requestsPerSecond: requests,
     octetsPerSecond: Number(transfer?.[1] ?? 0) * unit,
     p50Ms: latency(/50%\s+([\d.]+)(us|ms|s)/, output),
     p99Ms: latency(/99%\s+([\d.]+)(us|ms|s)/, output),
-    errors: socketErrors + (/Non-2xx/.test(output) ? number(/responses: (\d+)/, output) : 0),
+    errors: socketErrors(output) + (/Non-2xx/.test(output) ? number(/responses: (\d+)/, output) : 0),
   }
+}
+
+function socketErrors(output: string): number {
+  const socket = /Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)/.exec(output)
+  return (socket ?? []).slice(1).reduce((sum, count) => sum + Number(count), 0)
 }
 
 function number(pattern: RegExp, text: string): number {
