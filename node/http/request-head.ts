@@ -35,8 +35,11 @@ const MAX_LEADING_EMPTY_LINES = 2
 const VERSION_OCTETS = 8
 const MAX_REQUEST_LINE_OCTETS =
   2 * MAX_LEADING_EMPTY_LINES + MAX_METHOD_OCTETS + 1 + MAX_TARGET_OCTETS + 1 + VERSION_OCTETS + 2
-/** No head is longer: a receive queue that holds this many octets never starves the parser. */
-export const MAX_HEAD_OCTETS = MAX_REQUEST_LINE_OCTETS + MAX_FIELD_SECTION_OCTETS
+/**
+ * One octet more than any head has: by it the parser tells one that is too long from one that is not complete, so this
+ * many octets always have a verdict.
+ */
+export const MAX_HEAD_OCTETS = MAX_REQUEST_LINE_OCTETS + MAX_FIELD_SECTION_OCTETS + 1
 /** Content-Length is exact up to 15 digits and takes up no more beyond them (RFC 9110 §8.6). */
 const SATURATED_LENGTH = 10 ** 14
 
@@ -167,7 +170,7 @@ export function parseRequestHead(
 /** Whether the octets that are new since the last call can change its verdict: they end a line or pass a limit. */
 function worthParsing(octets: Uint8Array, start: number, end: number, scanFrom: number): boolean {
   const available = end - start
-  if (available > MAX_HEAD_OCTETS) return true
+  if (available >= MAX_HEAD_OCTETS) return true
   if (scanFrom <= MAX_REQUEST_LINE_OCTETS && available > MAX_REQUEST_LINE_OCTETS) return true
   for (let at = start + scanFrom; at < end; at++) if (octets[at] === LF) return true
   return false

@@ -255,6 +255,8 @@ export class Site implements Application {
     state.waiting = false
     // What a connection waited for that comes back from a refused shift was not heard of meanwhile.
     wake(connection.tcb)
+    // The former owner may have been told while the connection was on its way.
+    if (connection.tcb.state === 'CLOSE-WAIT') state.peerFinished = true
     this.#read(connection, state, now)
     this.#await(connection, state, now)
   }
@@ -346,7 +348,8 @@ export class Site implements Application {
       const discarded = discardBody(state.body, octets, start, start + length)
       state.bodyOctets += discarded
       consume(tcb, discarded, now)
-      if (bodyFailed(state.body)) this.#fail(connection, state, state.body.status, now)
+      // Its request has been answered: another response would be taken for that to the next one.
+      if (bodyFailed(state.body)) this.#end(connection, state, now)
       return true
     }
     const run = contiguous(tcb, MAX_HEAD_OCTETS)

@@ -11,6 +11,7 @@ import type { FlowKey } from '../../../dispatcher/steering/steering.ts'
 import { NodeCore } from '../../../node/server/core.ts'
 import type { ServerLimits } from '../../../node/server/limits.ts'
 import type { ServingSettings } from '../../../node/server/settings.ts'
+import type { Resources } from '../../../node/server/site.ts'
 import type { Connection } from '../../../node/stack/connection.ts'
 import { DEFAULT_LIMITS, type OwnerLimits } from '../../../node/stack/limits.ts'
 import type { Owner } from '../../../node/stack/owner.ts'
@@ -64,6 +65,8 @@ export interface ClusterOptions {
   readonly serving?: ServingSettings
   /** Files that are streamed instead of held in memory. */
   readonly streaming?: Streaming
+  /** What the nodes serve, where it is not the simulated files. */
+  readonly served?: Resources
 }
 
 type Core = NodeCore | DispatcherCore
@@ -288,8 +291,9 @@ export class Cluster {
     }
     if (id !== DISPATCHER) {
       const { serving = ONE_SITE, streaming } = this.options
-      const resources = new SimulatedResources(this.files, world.scheduler, serving, streaming)
-      this.resources.set(id, resources)
+      const simulated = new SimulatedResources(this.files, world.scheduler, serving, streaming)
+      this.resources.set(id, simulated)
+      const resources = this.options.served ?? simulated
       return new NodeCore(
         config,
         {
