@@ -16,22 +16,28 @@ import type { Wire } from './run.ts'
 const CACHE_OCTETS = 16 * 1024 * 1024
 /** Virtual ms between two looks at the outside world. */
 const STEP_MS = 20
+/** Of one cluster: its invariants are checked for all of them at every event, for as long as they are in TIME-WAIT. */
+const MAX_CONNECTIONS = 20
 /** What is left of a wait below this is rounding. */
 const MIN_STEP_MS = 0.001
 
 export class SimulatedServer {
-  readonly #cluster: Cluster
+  readonly #create: (seed: number) => Cluster
+  #cluster: Cluster
+  #connections = 0
+  #shifts = 0
   /** Whether connections move, again and again, while they are used. */
   readonly #shifting: boolean
-  #loading: () => number
+  readonly #loading: () => number
 
-  private constructor(cluster: Cluster, shifting: boolean, loading: () => number) {
-    this.#cluster = cluster
+  private constructor(create: (seed: number) => Cluster, shifting: boolean, loading: () => number) {
+    this.#create = create
+    this.#cluster = create(1)
     this.#shifting = shifting
     this.#loading = loading
   }
 
-  static async open(root: string, seed: number, shifting: boolean): Promise<SimulatedServer> {
+  static async open(root: string, shifting: boolean): Promise<SimulatedServer> {
     // The files are asked about their changes in real time.
     const serving: ServingSettings = {
       sites: [{ name: '', hosts: [], root, http: DEFAULT_HTTP_SETTINGS }],
@@ -57,14 +63,20 @@ export class SimulatedServer {
       loadVersion: (path, etag, done) => real.loadVersion(path, etag, counted(done)),
     }
     const wan = () => chain([segment(1_500), delay(3)])
-    return new SimulatedServer(new Cluster({ seed, served: resources, wan }), shifting, () => loading)
+    const create = (seed: number) => new Cluster({ seed, served: resources, wan })
+    return new SimulatedServer(create, shifting, () => loading)
   }
 
+  /** Changes of owner so far, the dispatcher's first one of each connection among them. */
   get shifts(): number {
-    return this.#cluster.owners().reduce((sum, owner) => sum + owner.counters.adopted, 0)
+    return this.#cluster.owners().reduce((sum, owner) => sum + owner.counters.adopted, this.#shifts)
   }
 
   connect(): Wire & { finish(): void } {
+    if (++this.#connections % MAX_CONNECTIONS === 0) {
+      this.#shifts = this.shifts
+      this.#cluster = this.#create(this.#connections)
+    }
     const client = this.#cluster.client({ raw: true })
     this.#cluster.runUntil(() => client.tcb.state === 'ESTABLISHED', 1_000)
     return {

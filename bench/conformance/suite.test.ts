@@ -6,6 +6,9 @@ import { runCase } from './run.ts'
 import { SimulatedServer } from './simulated-wire.ts'
 import { SUITE, titleOf } from './suite.ts'
 
+/** For machines that are busy. */
+const SETUP_MS = 60_000
+
 let folder: string
 let root: string
 
@@ -30,8 +33,8 @@ describe.each([
   let server: SimulatedServer
 
   beforeAll(async () => {
-    server = await SimulatedServer.open(root, 1, shifting)
-  })
+    server = await SimulatedServer.open(root, shifting)
+  }, SETUP_MS)
 
   // How deadlines travel is told apart from the suite, in less time (bench/sim/cluster/pace.test.ts).
   const cases = SUITE.filter(({ level }) => !shifting || level !== 'timing')
