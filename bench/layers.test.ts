@@ -18,7 +18,7 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
   'node/tun': ['node/tun', 'node:', 'node-tuntap'],
   'node/control': ['node/control', 'node:', 'ws', 'msgpackr'],
   'node/stack': ['node/stack', 'node/tun', 'node/tcp', 'node/wire', 'clone', 'shift'],
-  'node/server': ['node/', 'cache', 'clone', 'shift', 'node:', 'mrmime'],
+  'node/server': ['node/', 'cache', 'clone', 'shift', 'node:', 'mrmime', 'sonic-boom'],
   dispatcher: ['dispatcher', 'node/', 'cache', 'clone', 'shift', 'node:', 'commander', 'undici', 'zod'],
   'dispatcher/config': ['dispatcher', 'node/', 'node:', 'commander', 'zod', 'jiti', 'fastest-levenshtein'],
   'dispatcher/main.ts': ['*'],

@@ -21,6 +21,7 @@ import {
   MAX_SHIFT_RESULTS,
   type OwnerReport,
   type ReloadReport,
+  type ReopenReport,
   type ShiftReport,
   type ShiftRequest,
   type ShiftResult,
@@ -120,6 +121,12 @@ export class Backend implements AdminBackend {
         return { id, name, config: answer.ok ? answer.digest : null, fault: answer.ok ? null : answer.fault }
       }),
     }
+  }
+
+  async reopen(): Promise<ReopenReport> {
+    const nodes = this.#core.members.all.filter(({ up }) => up)
+    const done = await Promise.all(nodes.map(({ id }) => this.#ask<boolean>(id, 'reopen', null)))
+    return { owners: done.filter(answered => answered === true).length }
   }
 
   async #askReload(id: number, what: string, details: unknown): Promise<ReloadAnswer> {

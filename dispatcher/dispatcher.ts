@@ -237,6 +237,7 @@ class Dispatcher implements RunningRole {
       device: () => this.#device.counters(),
       links: () => this.#mesh.report(),
       reloader: this.#reloader,
+      reopen: () => {},
       now,
     }
   }

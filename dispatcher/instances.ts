@@ -105,7 +105,11 @@ class Instances implements RunningRole {
 
   /** Each instance says for itself what came of it. */
   async reload(): Promise<undefined> {
-    for (const role of this.#roles) role.reload()
+    for (const role of this.#roles) role.tell('SIGHUP')
+  }
+
+  reopen(): void {
+    for (const role of this.#roles) role.tell('SIGUSR1')
   }
 
   stop(): Promise<void> {

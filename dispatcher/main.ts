@@ -195,21 +195,15 @@ function registerNode(program: Command): void {
 }
 
 async function registerOperator(program: Command): Promise<void> {
-  const [
-    { registerStatus },
-    { registerConnections },
-    { registerShift },
-    { registerCheck },
-    { registerReload },
-  ] = await Promise.all([
-    import('./commands/status.ts'),
-    import('./commands/connections.ts'),
-    import('./commands/shift.ts'),
-    import('./commands/check.ts'),
-    import('./commands/reload.ts'),
+  const all = await Promise.all([
+    import('./commands/status.ts').then(({ registerStatus }) => registerStatus),
+    import('./commands/connections.ts').then(({ registerConnections }) => registerConnections),
+    import('./commands/shift.ts').then(({ registerShift }) => registerShift),
+    import('./commands/check.ts').then(({ registerCheck }) => registerCheck),
+    import('./commands/reload.ts').then(({ registerReload }) => registerReload),
+    import('./commands/reopen.ts').then(({ registerReopen }) => registerReopen),
   ])
-  for (const register of [registerStatus, registerConnections, registerShift, registerCheck, registerReload])
-    register(program)
+  for (const register of all) register(program)
 }
 
 function vipFlags(command: Command): Command {

@@ -4,6 +4,7 @@
  * running role is to whoever started it.
  */
 
+import type { AccessLogSettings } from '../node/server/access-log.ts'
 import type { ReloadAnswer } from '../node/server/reloader.ts'
 import type { ServingSettings } from '../node/server/settings.ts'
 
@@ -29,6 +30,7 @@ export interface Service {
 export interface Configuration {
   /** At the start. */
   readonly serving: ServingSettings
+  readonly accessLog: AccessLogSettings
   /** What the file says now. Rejects, with the reasons in its message, where that cannot be put in force. */
   reload(): Promise<ServingSettings>
 }
@@ -100,6 +102,8 @@ export interface RunningRole {
   stop(): Promise<void>
   /** Reads the configuration again and puts it in force; never rejects. Absent where there is nothing to read. */
   reload?(): Promise<ReloadAnswer | undefined>
+  /** Opens the files of its logs anew. */
+  reopen?(): void
 }
 
 export const DEFAULT_CLUSTER = 'gyre'

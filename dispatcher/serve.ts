@@ -3,6 +3,7 @@
  * its connections itself.
  */
 import { randomBytes, randomFillSync } from 'node:crypto'
+import { AccessLog } from '../node/server/access-log.ts'
 import { Reloader } from '../node/server/reloader.ts'
 import { Sites } from '../node/server/sites.ts'
 import { StandaloneCore } from '../node/server/standalone.ts'
@@ -26,6 +27,7 @@ export async function runServe(options: ServeOptions, configuration: Configurati
   device.onError = error => {
     throw error
   }
+  const log = AccessLog.open(configuration.accessLog, 'gyre', warn)
   const reloader = new Reloader({
     serving: configuration.serving,
     read: () => configuration.reload(),
@@ -48,6 +50,7 @@ export async function runServe(options: ServeOptions, configuration: Configurati
       nowSecond: () => Math.floor(Date.now() / 1000),
       wallMs: Date.now,
       wake: () => driver.schedule(),
+      log: log && (access => log.add(access)),
     },
     sites,
   )
@@ -55,8 +58,16 @@ export async function runServe(options: ServeOptions, configuration: Configurati
   await bringUpTun({ device: tun, vip, vip6, lanDevice: lan, metric: FIRST_METRIC })
   return {
     reload: () => reloader.reload(),
-    stop: async () => driver.close(),
+    reopen: () => log?.reopen(),
+    stop: async () => {
+      driver.close()
+      log?.close()
+    },
   }
+}
+
+function warn(error: Error): void {
+  process.stderr.write(`access log: ${error.message}\n`)
 }
 
 const pool = new Int32Array(1024)

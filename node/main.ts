@@ -7,6 +7,7 @@ import type { Configuration, NodeOptions, RunningRole } from '../dispatcher/opti
 import { bringUpTun, FIRST_METRIC } from '../dispatcher/steering/tun-routes.ts'
 import { createIncarnation, type Hello, PROTOCOL_VERSION } from './control/hello.ts'
 import { Mesh } from './control/mesh.ts'
+import { AccessLog } from './server/access-log.ts'
 import { NodeCore } from './server/core.ts'
 import type { Member } from './server/messages.ts'
 import { Reloader } from './server/reloader.ts'
@@ -69,6 +70,7 @@ export async function runNode(options: NodeOptions, configuration: Configuration
       driver.schedule()
     },
   })
+  const log = AccessLog.open(configuration.accessLog, name, warn)
   const reloader = new Reloader({
     serving: configuration.serving,
     read: () => configuration.reload(),
@@ -103,6 +105,8 @@ export async function runNode(options: NodeOptions, configuration: Configuration
       device: () => device.counters(),
       links: () => mesh.report(),
       reloader,
+      log: log && (access => log.add(access)),
+      reopen: () => log?.reopen(),
     },
     sites,
   )
@@ -115,11 +119,19 @@ export async function runNode(options: NodeOptions, configuration: Configuration
   let stopped: Promise<void> | undefined
   return {
     reload: () => reloader.reload(),
+    reopen: () => log?.reopen(),
     stop: () => {
-      stopped ??= mesh.close().finally(() => driver.close())
+      stopped ??= mesh.close().finally(() => {
+        driver.close()
+        log?.close()
+      })
       return stopped
     },
   }
+}
+
+function warn(error: Error): void {
+  process.stderr.write(`access log: ${error.message}\n`)
 }
 
 function peersOf(members: readonly Member[], own: number) {

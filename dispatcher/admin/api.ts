@@ -6,6 +6,7 @@
  *   GET  /api/v1/connections?limit&offset&filter&sort          ConnectionsPage
  *   POST /api/v1/shift  { connection: number | 'all', to }     ShiftReport
  *   POST /api/v1/reload {}                                     ReloadReport
+ *   POST /api/v1/reopen {}                                     ReopenReport
  *   GET  /api/v1/healthz, /api/v1/readyz                       { status }
  *
  * Errors are `{ code, message }` with the status of errors.ts.
@@ -156,6 +157,11 @@ export interface ReloadReport {
     readonly config: string | null
     readonly fault: string | null
   }[]
+}
+
+/** Every owner that is up has opened its logs anew. */
+export interface ReopenReport {
+  readonly owners: number
 }
 
 export interface ErrorReport {

@@ -11,6 +11,7 @@ import {
   type ConnectionsPage,
   type ConnectionsQuery,
   type ReloadReport,
+  type ReopenReport,
   type ShiftReport,
   type ShiftRequest,
   type StatusReport,
@@ -92,6 +93,10 @@ export class AdminClient {
 
   reload(): Promise<ReloadReport> {
     return this.ask<ReloadReport>('POST', '/reload', {})
+  }
+
+  reopen(): Promise<ReopenReport> {
+    return this.ask<ReopenReport>('POST', '/reopen', {})
   }
 
   /** Without it the process lives on for as long as the connection. */

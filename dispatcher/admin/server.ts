@@ -10,6 +10,7 @@ import {
   type ConnectionsPage,
   type ConnectionsQuery,
   type ReloadReport,
+  type ReopenReport,
   type ShiftReport,
   type ShiftRequest,
   type StatusReport,
@@ -37,6 +38,7 @@ export interface AdminBackend {
   shift(request: ShiftRequest): Promise<ShiftReport>
   /** Rejects with CONFIG_REFUSED, with nothing changed, where an owner cannot put the configuration in force. */
   reload(): Promise<ReloadReport>
+  reopen(): Promise<ReopenReport>
 }
 
 export interface AdminServerOptions {
@@ -117,6 +119,10 @@ function routesOf(backend: AdminBackend, options: AdminServerOptions): ReadonlyM
     [
       `${API_PATH}/reload`,
       { method: 'POST', timeoutMs: shiftTimeoutMs, run: async () => ok(backend.reload()) },
+    ],
+    [
+      `${API_PATH}/reopen`,
+      { method: 'POST', timeoutMs: statusTimeoutMs, run: async () => ok(backend.reopen()) },
     ],
     [`${API_PATH}/healthz`, get(() => ok({ status: 'ok' }))],
     [`${API_PATH}/readyz`, get(() => ok(ready(backend)))],

@@ -123,6 +123,9 @@ class Cluster implements AdminBackend {
   async connections(query: ConnectionsQuery) {
     return selectConnections(connections, query)
   }
+  async reopen() {
+    return { owners: 2 }
+  }
   async reload() {
     if (this.wrong) throw new AdminError('CONFIG_REFUSED', 'node1: x.ts: port: expected 1 to 65535')
     return { owners: [{ id: 1, name: 'node1', config: 'aaaaaaaaaaaa', fault: null }] }

@@ -23,7 +23,7 @@ export async function loadConfig(path: string): Promise<LoadedConfig> {
   const file = resolve(path)
   const validation = validateConfig(await exported(file))
   if ('issues' in validation) throw new ConfigError('CONFIG_INVALID', file, validation.issues)
-  const config = withRoots(validation.config, dirname(file))
+  const config = withPaths(validation.config, dirname(file))
   const issues = await missingRoots(config)
   if (issues.length > 0) throw new ConfigError('CONFIG_INVALID', file, issues)
   return { file, config }
@@ -54,12 +54,17 @@ async function run(file: string): Promise<unknown> {
   return jiti.import(file, { default: true })
 }
 
-function withRoots(config: Config, folder: string): Config {
+/** Relative paths begin at the folder of the file. */
+function withPaths(config: Config, folder: string): Config {
   const absolute = <S extends { root?: string | undefined }>(site: S): S =>
     site.root === undefined ? site : { ...site, root: resolve(folder, site.root) }
-  if (config.sites === undefined) return absolute(config)
+  const { accessLog } = config
+  const file =
+    accessLog?.file === undefined || accessLog.file === '-' ? undefined : resolve(folder, accessLog.file)
+  const here = { ...absolute(config), ...(file === undefined ? {} : { accessLog: { ...accessLog, file } }) }
+  if (config.sites === undefined) return here
   const sites = Object.entries(config.sites).map(([name, site]) => [name, absolute(site)] as const)
-  return { ...absolute(config), sites: Object.fromEntries(sites) }
+  return { ...here, sites: Object.fromEntries(sites) }
 }
 
 async function missingRoots(config: Config): Promise<ConfigIssue[]> {

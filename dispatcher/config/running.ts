@@ -1,5 +1,6 @@
 /** The configuration that a process runs, and how it is read again: what a reload may change, and what it may not. */
 import { isDeepStrictEqual } from 'node:util'
+import { type AccessLogSettings, DEFAULT_ACCESS_LOG } from '../../node/server/access-log.ts'
 import type { ServingSettings } from '../../node/server/settings.ts'
 import type { Configuration } from '../options.ts'
 import { ConfigError, type ConfigIssue } from './errors.ts'
@@ -20,11 +21,18 @@ export interface RunningFacts {
 
 export class RunningConfig implements Configuration {
   readonly serving: ServingSettings
+  readonly accessLog: AccessLogSettings
   readonly #facts: RunningFacts
 
   constructor(facts: RunningFacts) {
     this.#facts = facts
     this.serving = this.#serving(facts.loaded?.config ?? {})
+    const { format, file, bufferOctets } = facts.loaded?.config.accessLog ?? {}
+    this.accessLog = {
+      format: format ?? DEFAULT_ACCESS_LOG.format,
+      file: file ?? DEFAULT_ACCESS_LOG.file,
+      bufferOctets: bufferOctets ?? DEFAULT_ACCESS_LOG.bufferOctets,
+    }
   }
 
   /** What the file says now. Rejects with a ConfigError where it is wrong, or asks for what only a restart can change. */

@@ -3,6 +3,7 @@
  * stand here too, under the flag's name; flags win. Sites are in `site-schema.ts`.
  */
 import { z } from 'zod'
+import { ACCESS_LOG_FORMATS, DEFAULT_ACCESS_LOG } from '../../node/server/access-log.ts'
 import { bitRate, controlUrl, device, devices, endpoint, ipv4, ipv6, ipv6OrNone, name } from '../flags.ts'
 import {
   DEFAULT_ADMIN,
@@ -20,6 +21,7 @@ import {
 } from '../options.ts'
 import { choiceSetting, integerSetting, octetsSetting, textSetting } from './setting.ts'
 import { hostRecord, SITE_SHAPE, UNKNOWN_HOST } from './site-schema.ts'
+import { formatOctets } from './units.ts'
 
 const MACHINE = { machine: true } as const
 const ENDPOINT = 'HOST:PORT'
@@ -102,12 +104,36 @@ const PROCESS_SHAPE = {
   }),
 }
 
+/** As `AccessLogSettings` has it. */
+const ACCESS_LOG_SHAPE = {
+  format: choiceSetting(ACCESS_LOG_FORMATS, {
+    about: 'lines as other servers write them, or JSON',
+    default: DEFAULT_ACCESS_LOG.format,
+  }),
+  file: textSetting(pathOrOutput, 'a file, or - for standard output', {
+    about: 'where they go; `{name}` in it is the name of the owner',
+    default: DEFAULT_ACCESS_LOG.file,
+    ...MACHINE,
+  }),
+  bufferOctets: octetsSetting(65_536, 1024 ** 3, {
+    about: 'what may wait for the disk; beyond it lines are dropped and counted',
+    default: formatOctets(DEFAULT_ACCESS_LOG.bufferOctets),
+    ...MACHINE,
+  }),
+}
+
+function pathOrOutput(text: string): string {
+  if (text === '' || text.includes('\0')) throw new RangeError()
+  return text
+}
+
 const OBJECT = { error: 'expected an object of settings' }
 
 export const configSchema = z.strictObject(
   {
     ...CLUSTER_SHAPE,
     ...PROCESS_SHAPE,
+    accessLog: z.strictObject(ACCESS_LOG_SHAPE, OBJECT).optional(),
     unknownHost: UNKNOWN_HOST,
     ...SITE_SHAPE,
     sites: hostRecord(z.strictObject(SITE_SHAPE, OBJECT)).optional(),

@@ -245,8 +245,9 @@ function endOnSignal(cluster: LocalCluster): Promise<'signal'> {
     // As in `role-channel.ts`: where no terminal can go away, it is the order to reload.
     process.on('SIGHUP', () => {
       if (process.stdin.isTTY || process.stdout.isTTY) end()
-      else cluster.reload()
+      else cluster.tell('SIGHUP')
     })
+    process.on('SIGUSR1', () => cluster.tell('SIGUSR1'))
   })
 }
 

@@ -117,9 +117,9 @@ export class LocalCluster {
     for (const role of this.#roles) role.kill()
   }
 
-  /** Has every role read its configuration again. */
-  reload(): void {
-    for (const role of this.#roles) role.reload()
+  /** Passes on to every role what the supervisor was told by a signal. */
+  tell(name: 'SIGHUP' | 'SIGUSR1'): void {
+    for (const role of this.#roles) role.tell(name)
   }
 
   /** Ends the roles and removes the network and the state file, at any time. Idempotent. */

@@ -37,6 +37,8 @@ export async function serve(start: () => Promise<RunningRole>): Promise<void> {
     if (process.stdin.isTTY || process.stdout.isTTY) end()
     else void reload(role)
   })
+  // logrotate's order, as nginx has it. Node.js would open its debugger otherwise.
+  process.on('SIGUSR1', () => role?.reopen?.())
   // A supervisor that was killed cannot end us; without it nobody would remove what we are part of.
   process.on('disconnect', end)
   // Its output pipe may be gone before we notice; a log line must not end us before `end` has.

@@ -98,9 +98,9 @@ export class SupervisedRole {
     this.#started = undefined
   }
 
-  /** Has the role read its configuration again. */
-  reload(): void {
-    if (this.#ready && this.#process !== undefined) signal(this.#process, 'SIGHUP')
+  /** SIGHUP: has the role read its configuration again; SIGUSR1: open its logs anew. */
+  tell(name: 'SIGHUP' | 'SIGUSR1'): void {
+    if (this.#ready && this.#process !== undefined) signal(this.#process, name)
   }
 
   /** Ends a process that is ending, without waiting for it. */

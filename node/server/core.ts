@@ -7,6 +7,7 @@ import { encodeOwnerMessage } from '../stack/messages.ts'
 import { OWNER_PROTOCOL, Owner } from '../stack/owner.ts'
 import type { OwnerConfig } from '../stack/owner-environment.ts'
 import type { PacketBatch } from '../tun/packet-batch.ts'
+import type { Access } from './access-trail.ts'
 import type { ServerLimits } from './limits.ts'
 import {
   CLUSTER_PROTOCOL,
@@ -42,6 +43,10 @@ export interface NodeWorld {
   links(): readonly ReportedLink[]
   /** Undefined in a simulation. */
   readonly reloader?: Reloader
+  /** For the access log; undefined: none is kept. */
+  readonly log?: ((access: Access) => void) | undefined
+  /** The operator has moved the file of the log. */
+  reopen?(): void
 }
 
 export class NodeCore {
@@ -69,6 +74,7 @@ export class NodeCore {
       },
       resources,
       limits,
+      world.log,
     )
     this.owner = new Owner(
       config,
@@ -106,6 +112,7 @@ export class NodeCore {
       device: () => world.device(),
       links: () => world.links(),
       reloader: world.reloader,
+      reopen: () => world.reopen?.(),
       now: () => world.now(),
     }
   }

@@ -10,7 +10,7 @@ import type { OwnerCounters } from '../stack/counters.ts'
 import type { Usage } from '../stack/limits.ts'
 import { type Nstat, nstat } from '../stack/nstat.ts'
 import type { Owner } from '../stack/owner.ts'
-import { formatAddress } from '../wire/address.ts'
+import { clientText } from './client-text.ts'
 import type { Reloader } from './reloader.ts'
 
 /** Connections in one answer, for about 2 MB of JSON; the operator hears of no more. */
@@ -82,6 +82,7 @@ export interface OperatorHost {
   links(): readonly ReportedLink[]
   /** Undefined in a simulation. */
   readonly reloader: Reloader | undefined
+  reopen(): void
   now(): number
 }
 
@@ -102,6 +103,9 @@ export async function answer(
       return JSON.stringify(await host.reloader?.check())
     case 'reload-apply':
       return JSON.stringify(host.reloader?.apply(String(details)))
+    case 'reopen':
+      host.reopen()
+      return 'true'
     default:
       return undefined
   }
@@ -141,12 +145,10 @@ export function listConnections(owner: Owner): ListedConnection[] {
 }
 
 function describe(connection: Connection): ListedConnection {
-  const { id, tcb, shifts, request, since, family, remote0, remote1, remote2, remote3, remotePort } =
-    connection
-  const host = formatAddress(remote0, remote1, remote2, remote3)
+  const { id, tcb, shifts, request, since } = connection
   return {
     id,
-    client: family === 4 ? `${host}:${remotePort}` : `[${host}]:${remotePort}`,
+    client: clientText(connection),
     state: tcb.state,
     srttMs: Math.round(tcb.rtt.srttMs * 1000) / 1000,
     cwndOctets: tcb.congestion.cwnd,

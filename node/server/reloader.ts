@@ -1,6 +1,6 @@
 /**
  * Puts a new configuration in force on one owner: it is read and made ready first, and replaces the old one in a single
- * step that cannot fail. What is wrong with it is said, and changes nothing.
+ * step. What is wrong with it is said, and changes nothing.
  */
 import type { ServingSettings } from './settings.ts'
 
@@ -18,7 +18,7 @@ export interface ReloaderOptions {
   readonly serving: ServingSettings
   /** What the file says now; rejects, with all that is wrong in its message, where that cannot be put in force. */
   readonly read: () => Promise<ServingSettings>
-  /** Makes everything ready that can fail; what it returns puts the settings in force. */
+  /** Makes everything ready that can fail; what it returns puts the settings in force, or throws with nothing changed. */
   readonly prepare: (serving: ServingSettings) => Promise<() => void>
   /** Monotonic milliseconds. */
   readonly now: () => number
@@ -66,7 +66,11 @@ export class Reloader {
       return { ok: false, fault: 'the configuration has to be checked first' }
     }
     this.#ready = undefined
-    ready.apply()
+    try {
+      ready.apply()
+    } catch (error) {
+      return { ok: false, fault: (error as Error).message }
+    }
     this.#digest = digest
     return { ok: true, digest }
   }

@@ -46,6 +46,16 @@ import {
   unreadOctets,
   wake,
 } from '../tcp/user.ts'
+import {
+  type Access,
+  type AccessTrail,
+  createTrail,
+  entryOf,
+  exportTrail,
+  importTrail,
+  MAX_PENDING,
+  tellAccess,
+} from './access-trail.ts'
 import { ClientTable } from './client-table.ts'
 import { DEFAULT_LIMITS, type ServerLimits } from './limits.ts'
 import {
@@ -125,6 +135,8 @@ interface SiteState {
   /** Whether it stands in the table of clients, and there is one too many. Not carried: every owner counts its own. */
   counted: boolean
   excess: boolean
+  /** For the access log; undefined where there is none. */
+  trail: AccessTrail | undefined
 }
 
 export class Site implements Application {
@@ -138,8 +150,13 @@ export class Site implements Application {
   readonly #versions = new Map<string, CachedObject>()
   readonly #limits: PaceLimits
   readonly #clients: ClientTable
+  readonly #log: ((access: Access) => void) | undefined
   draining = false
   requests = 0
+  /** By status. */
+  readonly responses: Record<number, number> = {}
+  /** Heads and bodies of responses that were begun. */
+  responseOctets = 0
   /** Connections that were ended because the client took too long, by what it owed. */
   readonly expirations: Record<Awaited, number> = {
     nothing: 0,
@@ -150,7 +167,13 @@ export class Site implements Application {
     linger: 0,
   }
 
-  constructor(host: SiteHost, resources: Resources, limits: ServerLimits = DEFAULT_LIMITS) {
+  constructor(
+    host: SiteHost,
+    resources: Resources,
+    limits: ServerLimits = DEFAULT_LIMITS,
+    log?: (access: Access) => void,
+  ) {
+    this.#log = log
     this.#host = host
     this.#resources = resources
     this.#limits = limits.pace
@@ -160,12 +183,14 @@ export class Site implements Application {
   accepted(connection: Connection, now: number): void {
     const state = createSiteState()
     connection.state = state
+    if (this.#log !== undefined) state.trail = createTrail(this.#host.id)
     this.#count(connection, state, now)
   }
 
   advanced(connection: Connection, events: number, now: number): void {
     const state = connection.state as SiteState
     if ((events & PEER_FIN) !== 0) state.peerFinished = true
+    if ((events & ACKED) !== 0) tellAccess(state.trail, connection, false, now, this.#log)
     if ((events & (READABLE | ACKED | PEER_FIN)) !== 0) this.#read(connection, state, now)
     if ((events & STARVED) !== 0) this.#feed(connection)
     this.#await(connection, state, now)
@@ -202,8 +227,11 @@ export class Site implements Application {
     this.#await(connection, state, now)
   }
 
-  released(connection: Connection): void {
-    this.#uncount(connection, connection.state as SiteState)
+  released(connection: Connection, now: number): void {
+    const state = connection.state as SiteState
+    this.#uncount(connection, state)
+    // What a connection that was given away still owes, its new owner tells.
+    if (!connection.frozen) tellAccess(state.trail, connection, true, now, this.#log)
   }
 
   /** TIME-WAIT is ours alone, and takes nothing that a client should be made to spare. */
@@ -229,24 +257,33 @@ export class Site implements Application {
 
   /** The request that waits or is half received stays in the receive queue; what is found for it is found again. */
   exportState(connection: Connection, now: number): unknown {
-    const { body, closing, peerFinished, served, pace, lingerOctets } = connection.state as SiteState
-    return [closing, peerFinished, served, exportBody(body), exportPace(pace, now), lingerOctets]
+    const { body, closing, peerFinished, served, pace, lingerOctets, trail } = connection.state as SiteState
+    const { released } = connection.tcb.sendQueue
+    const told = trail === undefined ? null : exportTrail(trail, released, now)
+    return [closing, peerFinished, served, exportBody(body), exportPace(pace, now), lingerOctets, told]
   }
 
   importState(connection: Connection, plain: unknown, now: number): boolean {
     const state = createSiteState()
     connection.state = state
     // The dispatcher gives connections away before anything was served.
-    if (plain === null) return true
-    if (!Array.isArray(plain) || plain.length !== 6) return false
-    const [closing, peerFinished, served, discarding, pace, lingerOctets] = plain
+    if (plain === null) return this.#importTrail(connection, state, null, now)
+    if (!Array.isArray(plain) || plain.length !== 7) return false
+    const [closing, peerFinished, served, discarding, pace, lingerOctets, told] = plain
     if (typeof closing !== 'boolean' || typeof peerFinished !== 'boolean' || !isCount(served)) return false
     if (!isCount(lingerOctets)) return false
     state.closing = closing
     state.peerFinished = peerFinished
     state.served = served
     state.lingerOctets = lingerOctets
+    if (!this.#importTrail(connection, state, told, now)) return false
     return importBody(state.body, discarding) && importPace(state.pace, pace, now)
+  }
+
+  #importTrail(connection: Connection, state: SiteState, plain: unknown, now: number): boolean {
+    if (this.#log === undefined) return true
+    state.trail = importTrail(plain, this.#host.id, connection.tcb.sendQueue.released, now)
+    return state.trail !== undefined
   }
 
   resumed(connection: Connection, now: number): void {
@@ -333,6 +370,7 @@ export class Site implements Application {
       // The next acknowledgement comes back here.
       if (queuedChunks(connection.tcb) >= MAX_QUEUED_CHUNKS) return
       if (connection.tcb.sendQueue.ownedOctets >= MAX_QUEUED_OCTETS) return
+      if (state.trail !== undefined && state.trail.pending.length >= MAX_PENDING) return
       if (!this.#readOne(connection, state, now)) break
     }
     // Half-closed by the client: what it asked for is answered, then we are done as well.
@@ -449,12 +487,13 @@ export class Site implements Application {
   /** Queues the planned response and takes its request out of the receive queue. */
   #send(connection: Connection, state: SiteState, head: RequestHead, now: number): void {
     const { tcb } = connection
+    const entry = state.trail && entryOf(head, this.#host.nowSecond(), now)
     beginBody(state.body, head)
     consume(tcb, head.headLength, now)
     if (this.#plan.sendContinue) send(tcb, CONTINUE_OCTETS, now)
     queueResponse(tcb, this.#plan, now)
     state.served++
-    this.requests++
+    this.#answered(tcb, state, entry)
     if (this.#plan.close) this.#end(connection, state, now)
   }
 
@@ -464,8 +503,20 @@ export class Site implements Application {
     planError(status, this.#host.nowSecond(), this.#plan)
     consume(tcb, unreadOctets(tcb), now)
     queueResponse(tcb, this.#plan, now)
-    this.requests++
+    this.#answered(tcb, state, state.trail && entryOf(undefined, this.#host.nowSecond(), now))
     this.#end(connection, state, now)
+  }
+
+  /** A response is queued whole. */
+  #answered(tcb: Tcb, state: SiteState, entry: ReturnType<typeof entryOf> | undefined): void {
+    const { status, head, bodyLength, bodyKind } = this.#plan
+    const octets = head.length + (bodyKind === 'none' ? 0 : bodyLength)
+    this.requests++
+    this.responses[status] = (this.responses[status] ?? 0) + 1
+    this.responseOctets += octets
+    if (entry === undefined) return
+    const end = tcb.sendQueue.released + tcb.sendQueue.octets
+    state.trail?.pending.push({ ...entry, status, headOctets: head.length, octets, end })
   }
 
   #end(connection: Connection, state: SiteState, now: number): void {
@@ -532,6 +583,7 @@ function createSiteState(): SiteState {
     lingerOctets: 0,
     counted: false,
     excess: false,
+    trail: undefined,
   }
 }
 

@@ -135,6 +135,14 @@ describe('a reload', () => {
     expect(await get(sites, head('a.example'))).toBe('a.example/index.html: index of a')
   })
 
+  it('that was overtaken by another changes nothing', async () => {
+    const sites = await open(both())
+    const late = await sites.prepare(serving([site('a.example', 'b')]))
+    ;(await sites.prepare(serving([])))()
+    expect(late).toThrow(/meanwhile/)
+    expect(await get(sites, head('a.example'))).toBe('/index.html: index of first')
+  })
+
   it('lets a file that is being read be answered, but not kept', async () => {
     const sites = await open(both())
     const reading = load(sites, 'a.example/')

@@ -67,7 +67,8 @@ export class Sites implements Resources {
     )
     const table = new SiteTable(serving)
     return () => {
-      // Another reload may have been faster.
+      // Another reload was faster, and what was kept for this one may be gone.
+      if (this.#sites !== before) throw new Error('the configuration has changed meanwhile')
       for (const site of this.#sites.values()) if (!all.includes(site)) this.#close(site)
       this.#sites = new Map(all.map(site => [site.settings.name, site]))
       this.#table = table

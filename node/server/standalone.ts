@@ -5,6 +5,7 @@
 import { Owner } from '../stack/owner.ts'
 import type { OwnerConfig } from '../stack/owner-environment.ts'
 import type { PacketBatch } from '../tun/packet-batch.ts'
+import type { Access } from './access-trail.ts'
 import { type Resources, Site } from './site.ts'
 
 /** The world around it. */
@@ -19,6 +20,8 @@ export interface StandaloneWorld {
   wallMs(): number
   /** The deadline may have moved earlier. */
   wake(): void
+  /** For the access log; undefined: none is kept. */
+  readonly log?: ((access: Access) => void) | undefined
 }
 
 /** `dispatcherId` is the owner's own id: what it does not know it accepts or resets. */
@@ -43,6 +46,8 @@ export class StandaloneCore {
         nowSecond: () => world.nowSecond(),
       },
       resources,
+      undefined,
+      world.log,
     )
     this.owner = new Owner(
       { ...config, dispatcherId: config.id, mode: 'shift' },

@@ -8,6 +8,7 @@ import type { Flow as ShiftFlow } from '../../../clone/flow.ts'
 import { DispatcherCore } from '../../../dispatcher/core.ts'
 import { MemorySteering } from '../../../dispatcher/steering/memory-steering.ts'
 import type { FlowKey } from '../../../dispatcher/steering/steering.ts'
+import type { Access } from '../../../node/server/access-trail.ts'
 import { NodeCore } from '../../../node/server/core.ts'
 import type { ServerLimits } from '../../../node/server/limits.ts'
 import type { ServingSettings } from '../../../node/server/settings.ts'
@@ -67,6 +68,8 @@ export interface ClusterOptions {
   readonly streaming?: Streaming
   /** What the nodes serve, where it is not the simulated files. */
   readonly served?: Resources
+  /** The access log of a node. */
+  readonly log?: (id: number) => (access: Access) => void
 }
 
 type Core = NodeCore | DispatcherCore
@@ -303,6 +306,7 @@ export class Cluster {
           wake: () => this.#wake(this.#host(id)),
           device: () => ({}),
           links: () => [],
+          log: this.options.log?.(id),
         },
         resources,
         this.options.limits,
