@@ -79,4 +79,24 @@ describe('the timer queue', () => {
     expect(queue.next(998)).toBeUndefined()
     expect(queue.next(999)).toBe(item)
   })
+
+  it('lets go of what was removed, without waiting for its time', () => {
+    const queue = new TimerQueue<Item>()
+    const items = Array.from({ length: 10_000 }, (_, index) => {
+      const item = new Item()
+      item.due = 1_000_000 + index
+      queue.update(item)
+      return item
+    })
+    const kept = items.filter((_, index) => index % 10 === 0)
+    for (const [index, item] of items.entries()) if (index % 10 !== 0) queue.forget(item)
+    expect(queue.length).toBeLessThanOrEqual(4 * kept.length)
+    const given: Item[] = []
+    for (let item = queue.next(2_000_000); item !== undefined; item = queue.next(2_000_000)) {
+      item.due = Number.POSITIVE_INFINITY
+      given.push(item)
+    }
+    expect(given).toEqual(kept)
+    expect(queue.length).toBe(0)
+  })
 })

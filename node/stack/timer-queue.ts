@@ -38,16 +38,16 @@ export class TimerQueue<Item extends Timed> {
       if (item.queuedAt === Number.POSITIVE_INFINITY) this.#live++
       item.queuedAt = deadline
       this.#push(deadline, item)
-      const { length } = this.#items
-      if (length > MIN_COMPACTED && length > MAX_ENTRIES_PER_ITEM * this.#live) this.#compact()
+      this.#bound()
     }
   }
 
-  /** `item` is no more. */
+  /** `item` is no more. Where many are no more, none of them is kept until a time that nobody waits for. */
   forget(item: Item): void {
     if (item.queuedAt === Number.POSITIVE_INFINITY) return
     item.queuedAt = Number.POSITIVE_INFINITY
     this.#live--
+    this.#bound()
   }
 
   /** When `next` should be asked again; early is possible, late is not. */
@@ -67,6 +67,11 @@ export class TimerQueue<Item extends Timed> {
       this.update(item)
     }
     return undefined
+  }
+
+  #bound(): void {
+    const { length } = this.#items
+    if (length > MIN_COMPACTED && length > MAX_ENTRIES_PER_ITEM * this.#live) this.#compact()
   }
 
   #compact(): void {
