@@ -145,7 +145,8 @@ export function listConnections(owner: Owner): ListedConnection[] {
 }
 
 function describe(connection: Connection): ListedConnection {
-  const { id, tcb, shifts, request, since } = connection
+  const { id, shifts, request, since } = connection
+  const tcb = connection.peek()
   return {
     id,
     client: clientText(connection),

@@ -6,6 +6,7 @@ import type { Flow } from '../../clone/flow.ts'
 import { type Resting, rest, wake } from '../tcp/resting.ts'
 import type { Tcb } from '../tcp/tcb.ts'
 import { pollAt } from '../tcp/timers.ts'
+import { type PutAway, putAway, takeBack } from './put-away.ts'
 import type { Timed } from './timer-queue.ts'
 
 export class Connection implements Flow, Timed {
@@ -23,9 +24,12 @@ export class Connection implements Flow, Timed {
   epoch: number
   /** The highest epoch that any attempt to shift has used; attempts that failed use theirs up. */
   triedEpoch: number
-  /** Undefined while the connection rests in TIME-WAIT. */
+  /** Undefined while the connection rests in TIME-WAIT, or is idle and put away: one of the three. */
   #tcb: Tcb | undefined
   #resting: Resting | undefined = undefined
+  #putAway: PutAway | undefined = undefined
+  /** When it is to be put away, if nothing happens until then; the owner sets it at each transmission. */
+  putAwayAt = Number.POSITIVE_INFINITY
   /** The application's own state. */
   state: unknown = undefined
   /** When the application is to be called (`expired`) if nothing else happens, in ms of the owner's clock; Infinity: never. */
@@ -60,13 +64,20 @@ export class Connection implements Flow, Timed {
     this.#tcb = tcb
   }
 
-  /** Its state; a connection at rest is woken, because whoever asks may change it. */
+  /** Its state; a connection at rest, or put away, is woken, because whoever asks may change it. */
   get tcb(): Tcb {
     if (this.#tcb === undefined) {
-      this.#tcb = wake(this.#resting as Resting)
+      this.#tcb = this.peek()
       this.#resting = undefined
+      this.#putAway = undefined
     }
     return this.#tcb
+  }
+
+  /** The same for those who only look: whatever rests goes on resting. */
+  peek(): Tcb {
+    if (this.#tcb !== undefined) return this.#tcb
+    return this.#resting === undefined ? takeBack(this.#putAway as PutAway) : wake(this.#resting)
   }
 
   /** The last request in words, joined only for who reads it: a response should not cost a string. */
@@ -81,11 +92,15 @@ export class Connection implements Flow, Timed {
 
   /** Whether the client echoes timestamps. */
   get timestamps(): boolean {
-    return this.#resting?.timestamps ?? this.tcb.ts.on
+    return this.#resting?.timestamps ?? this.#putAway?.timestamps ?? this.tcb.ts.on
   }
 
   get resting(): Resting | undefined {
     return this.#resting
+  }
+
+  get isPutAway(): boolean {
+    return this.#putAway !== undefined
   }
 
   /** Keeps no more of the TCB than TIME-WAIT needs, where it is there and has nothing left to do. */
@@ -95,9 +110,20 @@ export class Connection implements Flow, Timed {
     if (this.#resting !== undefined) this.#tcb = undefined
   }
 
+  /** Keeps the TCB as a text; false where it is not there, or something is under way. */
+  putAway(now: number): boolean {
+    if (this.#tcb === undefined || this.frozen || this.dirty || this.confirmTo >= 0) return false
+    this.#putAway = putAway(this.#tcb, now)
+    if (this.#putAway === undefined) return false
+    this.#tcb = undefined
+    this.putAwayAt = Number.POSITIVE_INFINITY
+    return true
+  }
+
   deadline(): number {
     if (this.frozen) return Number.POSITIVE_INFINITY
-    const tcp = this.#resting?.lifetime ?? pollAt(this.tcb)
+    const tcp =
+      this.#resting?.lifetime ?? this.#putAway?.deadline ?? Math.min(pollAt(this.tcb), this.putAwayAt)
     return Math.min(tcp, this.applicationDeadline)
   }
 }

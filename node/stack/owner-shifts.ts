@@ -129,7 +129,7 @@ export class OwnerShifts {
   /** A client without timestamps echoes no id; where the dispatcher relays anyway, nobody reads the echo. */
   #needsSteering(id: number): boolean {
     const connection = this.#connection(id)
-    return connection !== undefined && !connection.tcb.ts.on && this.#owner.config.mode === 'shift'
+    return connection !== undefined && !connection.timestamps && this.#owner.config.mode === 'shift'
   }
 
   #steer(id: number, epoch: number, to: number): void {
@@ -158,8 +158,8 @@ export class OwnerShifts {
     this.leaving(connection)
     this.#given.set(id, connection)
     const forgetAt = this.#owner.isDispatcher ? Number.POSITIVE_INFINITY : now + TOMBSTONE_MS
-    const { request, tcb } = connection
-    const forward = new Forward(id, epoch, connection, to, forgetAt, tcb.ts.on, request)
+    const { request, timestamps } = connection
+    const forward = new Forward(id, epoch, connection, to, forgetAt, timestamps, request)
     this.#owner.addForward(forward, now)
     this.#owner.counters.shifted++
     this.#owner.environment.forwarding(forward)
@@ -240,7 +240,7 @@ export class OwnerShifts {
     owner.counters.adopted++
     connection.confirmTo = from
     // Where no echo of our id can come, there is nothing to wait for.
-    if (mode === 'clone' || !connection.tcb.ts.on) this.confirm(connection)
+    if (mode === 'clone' || !connection.timestamps) this.confirm(connection)
     owner.environment.owned(connection)
     owner.application.resumed(connection, now)
     return undefined

@@ -32,6 +32,7 @@ import { decodeOwnerMessage, encodeOwnerMessage, MAX_HOPS, type OwnerMessage } f
 import type { OwnerConfig, OwnerEnvironment } from './owner-environment.ts'
 import { OwnerShifts } from './owner-shifts.ts'
 import { Population } from './population.ts'
+import { PUT_AWAY_AFTER_MS } from './put-away.ts'
 import { ReceiveMemory } from './receive-memory.ts'
 import { MAX_ENTRIES_PER_ITEM, TimerQueue } from './timer-queue.ts'
 
@@ -171,6 +172,7 @@ export class Owner {
         this.#closed(due, now)
         continue
       }
+      if (due.putAwayAt <= now && this.#putAway(due, now)) continue
       expire(due.tcb, now)
       this.#advance(due, now)
       if (due.applicationDeadline <= now) this.#applicationExpired(due, now)
@@ -386,6 +388,17 @@ export class Owner {
     this.markDirty(connection)
   }
 
+  /** Puts a connection away on which nothing has happened for a while; true where nothing else is due. */
+  #putAway(connection: Connection, now: number): boolean {
+    if (!connection.putAway(now)) {
+      connection.putAwayAt = now + PUT_AWAY_AFTER_MS
+      return false
+    }
+    if (connection.deadline() <= now) return false
+    this.#timers.update(connection)
+    return true
+  }
+
   #applicationExpired(connection: Connection, now: number): void {
     connection.applicationDeadline = Number.POSITIVE_INFINITY
     if (!this.owns(connection)) return
@@ -405,6 +418,7 @@ export class Owner {
       this.#memory.account(connection)
     }
     if (tcb.state === 'TIME-WAIT') connection.rest()
+    else connection.putAwayAt = now + PUT_AWAY_AFTER_MS
     this.#timers.update(connection)
   }
 

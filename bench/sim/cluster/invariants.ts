@@ -60,7 +60,7 @@ export class Invariants {
     for (const element of table.elements()) {
       for (const owner of this.#cluster.owners()) {
         for (const entry of owner.byId.values()) {
-          if (entry.kind === 'connection' && entry.remotePort === element.port && entry.tcb.ts.on) {
+          if (entry.kind === 'connection' && entry.remotePort === element.port && entry.timestamps) {
             this.#fail(`the gateway has an element for ${element.address}:${element.port}`)
           }
         }
@@ -72,7 +72,7 @@ export class Invariants {
   #noReset(sender: Owner, port: number): void {
     for (const owner of this.#cluster.owners()) {
       for (const entry of owner.byId.values()) {
-        if (entry.kind === 'connection' && entry.remotePort === port && entry.tcb.state !== 'CLOSED') {
+        if (entry.kind === 'connection' && entry.remotePort === port && entry.peek().state !== 'CLOSED') {
           this.#fail(`owner ${sender.config.id} reset port ${port}, which owner ${owner.config.id} holds`)
         }
       }

@@ -95,6 +95,33 @@ describe('a cluster at rest', () => {
     },
   )
 
+  it.each([
+    ['with timestamps', true],
+    ['without', false],
+  ])(
+    'puts an idle connection to rest, and serves and shifts it when it is used again (%s)',
+    (_name, timestamps) => {
+      const sim = cluster({ seed: 6 })
+      const exchanges = ['/index.html', '/a.css', '/large.bin'].map(path => exchangeOf(sim.files, path))
+      const client = sim.client({ exchanges, thinkMs: 10_000, timestamps, closes: false })
+      sim.run(8_000)
+      const resting = sim.ownerOf(client)
+      expect(resting?.connection.isPutAway).toBe(true)
+      const to = resting?.owner.config.id === 1 ? 2 : 1
+      // A shift wakes it, and it rests again where it came to.
+      expect(sim.shift(client, to)).toBe(true)
+      sim.run(8_000)
+      expect(sim.ownerOf(client)?.owner.config.id).toBe(to)
+      expect(sim.runUntil(() => client.done, 60_000)).toBe(true)
+      succeeded(client)
+      sim.run(8_000)
+      expect(sim.ownerOf(client)?.connection.isPutAway).toBe(true)
+      // Nobody asks for more: the server ends it after its idle time, and then it is gone.
+      sim.run(200_000)
+      expect(sim.ownerOf(client)).toBeUndefined()
+    },
+  )
+
   it('resets what nobody owns, and refuses ports that are not served', () => {
     const sim = cluster({ seed: 5 })
     const client = sim.client({ exchanges: [exchangeOf(sim.files, '/index.html')], closes: false })
