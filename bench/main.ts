@@ -1,7 +1,10 @@
 /** `npm run bench`: lists the benchmarks, or runs one. */
 import { Command, InvalidArgumentError } from 'commander'
+import { differential } from './differential/command.ts'
 import { single } from './single.ts'
+import { soak } from './soak/command.ts'
 import { throughput } from './throughput.ts'
+import { wire } from './wire/command.ts'
 
 function seconds(text: string): number {
   const value = Number(text)
@@ -13,6 +16,16 @@ function rounds(text: string): number {
   const value = Number(text)
   if (!Number.isInteger(value) || value < 1 || value > 100) throw new InvalidArgumentError('1 to 100')
   return value
+}
+
+/** A number within bounds, whole unless `fraction` says otherwise. */
+function number(low: number, high: number, fraction = false): (text: string) => number {
+  return text => {
+    const value = Number(text)
+    const isWrong = !(value >= low && value <= high) || (!fraction && !Number.isInteger(value))
+    if (isWrong) throw new InvalidArgumentError(`${low} to ${high}`)
+    return value
+  }
 }
 
 const program = new Command('npm run bench --').description(
@@ -34,6 +47,39 @@ program
   .option('--only <text>', 'only rows that begin with or hold this, e.g. "0.1 | 50"', '')
   .option('--write', 'write the committed table anew', false)
   .action(throughput)
+
+program
+  .command('differential')
+  .description(
+    'randomised exchanges over a bad wire: our TCP beside the kernel’s, both with the kernel as peer',
+  )
+  .option('--seeds <n>', 'scenarios', number(1, 100_000), 50)
+  .option('--first <n>', 'seed of the first', number(1, 1_000_000), 1)
+  .option('--verbose', 'a line for each', false)
+  .option('--json', 'print JSON', false)
+  .action(differential)
+
+program
+  .command('wire')
+  .description(
+    'bulk flows over a long wire that loses: from our TCP, beside the kernel’s CUBIC, to the same kernel',
+  )
+  .option('--mbit <n>', 'speed of each wire, Mbit/s', number(1, 1_000), 200)
+  .option('--rtt <ms>', 'round trip', number(2, 1_000), 50)
+  .option('--loss <percent>', 'of packets, at random', number(0, 50, true), 0.1)
+  .option('--seconds <n>', 'length', number(1, 600), 20)
+  .option('--seeds <n>', 'pairs of flows', number(1, 100), 8)
+  .option('--first <n>', 'seed of the first', number(1, 1_000_000), 1)
+  .option('--json', 'print JSON', false)
+  .action(wire)
+program
+  .command('soak')
+  .description('idle connections on one owner, then new ones beside them, then none: memory, leaks, refusals')
+  .option('--connections <n>', 'idle ones', number(1, 300_000), 100_000)
+  .option('--rate <n>', 'new ones a second', number(1, 20_000), 2_000)
+  .option('--seconds <n>', 'for so long', number(1, 600), 60)
+  .option('--json', 'print JSON', false)
+  .action(soak)
 
 program.parseAsync().catch((error: unknown) => {
   process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`)

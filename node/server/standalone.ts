@@ -6,6 +6,7 @@ import { Owner } from '../stack/owner.ts'
 import type { OwnerConfig } from '../stack/owner-environment.ts'
 import type { PacketBatch } from '../tun/packet-batch.ts'
 import type { Access } from './access-trail.ts'
+import type { ServerLimits } from './limits.ts'
 import { type Resources, Site } from './site.ts'
 
 /** The world around it. */
@@ -31,7 +32,7 @@ export class StandaloneCore {
   readonly owner: Owner
   readonly site: Site
 
-  constructor(config: StandaloneConfig, world: StandaloneWorld, resources: Resources) {
+  constructor(config: StandaloneConfig, world: StandaloneWorld, resources: Resources, limits?: ServerLimits) {
     this.site = new Site(
       {
         id: config.id,
@@ -46,7 +47,7 @@ export class StandaloneCore {
         nowSecond: () => world.nowSecond(),
       },
       resources,
-      undefined,
+      limits,
       world.log,
     )
     this.owner = new Owner(
