@@ -105,6 +105,7 @@ class Dispatcher implements RunningRole {
         answered: (from, token, value) => this.#asks.answered(from, token, value),
       },
       configuration.serving,
+      configuration.limits,
     )
     this.#driver = new Driver(this.#core, this.#device)
     this.#reloader = new Reloader({

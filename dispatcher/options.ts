@@ -5,6 +5,7 @@
  */
 
 import type { AccessLogSettings } from '../node/server/access-log.ts'
+import type { ServerLimits } from '../node/server/limits.ts'
 import type { ReloadAnswer } from '../node/server/reloader.ts'
 import type { ServingSettings } from '../node/server/settings.ts'
 
@@ -31,6 +32,7 @@ export interface Configuration {
   /** At the start. */
   readonly serving: ServingSettings
   readonly accessLog: AccessLogSettings
+  readonly limits: ServerLimits
   /** What the file says now. Rejects, with the reasons in its message, where that cannot be put in force. */
   reload(): Promise<ServingSettings>
 }

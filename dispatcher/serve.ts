@@ -53,6 +53,7 @@ export async function runServe(options: ServeOptions, configuration: Configurati
       log: log && (access => log.add(access)),
     },
     sites,
+    configuration.limits,
   )
   const driver = new Driver(core, device)
   await bringUpTun({ device: tun, vip, vip6, lanDevice: lan, metric: FIRST_METRIC })

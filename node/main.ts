@@ -109,6 +109,7 @@ export async function runNode(options: NodeOptions, configuration: Configuration
       reopen: () => log?.reopen(),
     },
     sites,
+    configuration.limits,
   )
   const driver = new Driver(core, device)
   await mesh.listen(listen.port, listen.host)

@@ -1,11 +1,13 @@
 /** The configuration that a process runs, and how it is read again: what a reload may change, and what it may not. */
 import { isDeepStrictEqual } from 'node:util'
 import { type AccessLogSettings, DEFAULT_ACCESS_LOG } from '../../node/server/access-log.ts'
+import type { ServerLimits } from '../../node/server/limits.ts'
 import type { ServingSettings } from '../../node/server/settings.ts'
 import type { Configuration } from '../options.ts'
 import { ConfigError, type ConfigIssue } from './errors.ts'
 import type { LoadedConfig } from './load.ts'
 import type { Config } from './schema.ts'
+import { serverLimits } from './server-limits.ts'
 import { servingSettings } from './serving.ts'
 
 export interface RunningFacts {
@@ -22,11 +24,13 @@ export interface RunningFacts {
 export class RunningConfig implements Configuration {
   readonly serving: ServingSettings
   readonly accessLog: AccessLogSettings
+  readonly limits: ServerLimits
   readonly #facts: RunningFacts
 
   constructor(facts: RunningFacts) {
     this.#facts = facts
     this.serving = this.#serving(facts.loaded?.config ?? {})
+    this.limits = serverLimits(facts.loaded?.config ?? {})
     const { format, file, bufferOctets } = facts.loaded?.config.accessLog ?? {}
     this.accessLog = {
       format: format ?? DEFAULT_ACCESS_LOG.format,

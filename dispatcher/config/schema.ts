@@ -4,6 +4,8 @@
  */
 import { z } from 'zod'
 import { ACCESS_LOG_FORMATS, DEFAULT_ACCESS_LOG } from '../../node/server/access-log.ts'
+import { NO_CLIENT_LIMITS } from '../../node/server/client-table.ts'
+import { DEFAULT_PACE } from '../../node/server/pace.ts'
 import { bitRate, controlUrl, device, devices, endpoint, ipv4, ipv6, ipv6OrNone, name } from '../flags.ts'
 import {
   DEFAULT_ADMIN,
@@ -19,10 +21,12 @@ import {
   MAX_OWNER_ID_BITS,
   MIN_CACHE_OCTETS,
 } from '../options.ts'
-import { choiceSetting, integerSetting, octetsSetting, textSetting } from './setting.ts'
+import { choiceSetting, durationSetting, integerSetting, octetsSetting, textSetting } from './setting.ts'
 import { hostRecord, SITE_SHAPE, UNKNOWN_HOST } from './site-schema.ts'
-import { formatOctets } from './units.ts'
+import { formatDurationMs, formatOctets } from './units.ts'
 
+const HOUR_MS = 3_600_000
+const DAY_MS = 24 * HOUR_MS
 const MACHINE = { machine: true } as const
 const ENDPOINT = 'HOST:PORT'
 const ADDRESS = 'an IPv4 address that a host can have'
@@ -127,12 +131,66 @@ function pathOrOutput(text: string): string {
   return text
 }
 
+/** As `PaceLimits` has it. */
+const TIMEOUT_SHAPE = {
+  head: durationSetting(100, HOUR_MS, {
+    about: 'from the first octet of a request to the end of its head, in total',
+    default: formatDurationMs(DEFAULT_PACE.headMs),
+  }),
+  idle: durationSetting(100, DAY_MS, {
+    about: 'between a response and the next request',
+    default: formatDurationMs(DEFAULT_PACE.idleMs),
+  }),
+  body: durationSetting(100, HOUR_MS, {
+    about: 'how far the body of a request may fall behind `bodyOctetsPerSecond`',
+    default: formatDurationMs(DEFAULT_PACE.bodyMs),
+  }),
+  bodyOctetsPerSecond: octetsSetting(1, 1024 ** 3, {
+    about: 'the least rate of a body',
+    default: formatOctets(DEFAULT_PACE.bodyOctetsPerSecond),
+  }),
+  reader: durationSetting(100, HOUR_MS, {
+    about: 'how far a client may fall behind `readerOctetsPerSecond` in reading responses',
+    default: formatDurationMs(DEFAULT_PACE.readerMs),
+  }),
+  readerOctetsPerSecond: octetsSetting(1, 1024 ** 3, {
+    about: 'the least rate of a reader',
+    default: formatOctets(DEFAULT_PACE.readerOctetsPerSecond),
+  }),
+  linger: durationSetting(100, HOUR_MS, {
+    about: 'after our FIN, for the end of the client',
+    default: formatDurationMs(DEFAULT_PACE.lingerMs),
+  }),
+  lingerOctets: octetsSetting(0, 1024 ** 3, {
+    about: 'what a client may send meanwhile',
+    default: formatOctets(DEFAULT_PACE.lingerOctets),
+  }),
+}
+
+/** As `ClientLimits` has it. */
+const CLIENT_SHAPE = {
+  connections: integerSetting(0, 1_000_000, {
+    about: 'connections of one client address at one owner; 0: no limit',
+    default: `${NO_CLIENT_LIMITS.connections}`,
+  }),
+  requestsPerSecond: integerSetting(0, 1_000_000, {
+    about: 'requests a second of one client address at one owner, in the long run; 0: no limit',
+    default: `${NO_CLIENT_LIMITS.requestsPerSecond}`,
+  }),
+  requestBurst: integerSetting(0, 1_000_000, {
+    about: 'requests that may come at once above that',
+    default: `${NO_CLIENT_LIMITS.requestBurst}`,
+  }),
+}
+
 const OBJECT = { error: 'expected an object of settings' }
 
 export const configSchema = z.strictObject(
   {
     ...CLUSTER_SHAPE,
     ...PROCESS_SHAPE,
+    timeouts: z.strictObject(TIMEOUT_SHAPE, OBJECT).optional(),
+    clients: z.strictObject(CLIENT_SHAPE, OBJECT).optional(),
     accessLog: z.strictObject(ACCESS_LOG_SHAPE, OBJECT).optional(),
     unknownHost: UNKNOWN_HOST,
     ...SITE_SHAPE,
