@@ -44,9 +44,10 @@ export class TimerQueue<Item extends Timed> {
 
   /** `item` is no more. Where many are no more, none of them is kept until a time that nobody waits for. */
   forget(item: Item): void {
-    if (item.queuedAt === Number.POSITIVE_INFINITY) return
-    item.queuedAt = Number.POSITIVE_INFINITY
-    this.#live--
+    if (item.queuedAt !== Number.POSITIVE_INFINITY) {
+      item.queuedAt = Number.POSITIVE_INFINITY
+      this.#live--
+    }
     this.#bound()
   }
 
