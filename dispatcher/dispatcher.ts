@@ -9,11 +9,12 @@ import { Mesh } from '../node/control/mesh.ts'
 import { encodeClusterMessage } from '../node/server/messages.ts'
 import type { OperatorHost } from '../node/server/operator.ts'
 import { type ReloadAnswer, Reloader } from '../node/server/reloader.ts'
+import { noteShift } from '../node/server/shift-note.ts'
 import { Driver } from '../node/stack/driver.ts'
 import { DEFAULT_LIMITS } from '../node/stack/limits.ts'
 import { Vips } from '../node/stack/vips.ts'
 import { tcpConfig } from '../node/tcp/config.ts'
-import { openTun } from '../node/tun/tun-device.ts'
+import { openRecordedTun, type RecordedTun, recordingOf } from '../node/tun/recording.ts'
 import { createAdminServer } from './admin/server.ts'
 import { Asks } from './asks.ts'
 import { Backend } from './backend.ts'
@@ -52,7 +53,7 @@ class Dispatcher implements RunningRole {
   readonly #asks: Asks
   readonly #relay: Relay | undefined
   readonly #relaySteering: NftSteering | undefined
-  readonly #device: ReturnType<typeof openTun>
+  readonly #recorded: RecordedTun
   readonly #driver: Driver
   readonly #admin: ReturnType<typeof createAdminServer>
   readonly #reloader: Reloader
@@ -61,8 +62,9 @@ class Dispatcher implements RunningRole {
   constructor(options: DispatcherOptions, configuration: Configuration) {
     this.#options = options
     const { id, ownerIdBits } = options
-    this.#device = openTun({ name: options.tun })
-    this.#device.onError = error => {
+    this.#recorded = openRecordedTun(options.tun, recordingOf(options.pcap, options.pcapOctets, warn))
+    const { device, note } = this.#recorded
+    device.onError = error => {
       throw error
     }
     this.#gateways = new Gateways(ownerIdBits, now)
@@ -88,8 +90,11 @@ class Dispatcher implements RunningRole {
         secret: secretKey(options.secret),
       },
       {
-        transmit: batch => void this.#device.send(batch),
-        send: (to, envelope) => this.#mesh.send(to, envelope),
+        transmit: batch => void device.send(batch),
+        send: (to, envelope) => {
+          if (note !== undefined) noteShift(note, id, to, envelope)
+          return this.#mesh.send(to, envelope)
+        },
         sendDroppable: (to, envelope) => this.#mesh.sendDroppable(to, envelope),
         random: () => randomBytes(4).readInt32LE(),
         now,
@@ -107,7 +112,7 @@ class Dispatcher implements RunningRole {
       configuration.serving,
       configuration.limits,
     )
-    this.#driver = new Driver(this.#core, this.#device)
+    this.#driver = new Driver(this.#core, device)
     this.#reloader = new Reloader({
       serving: configuration.serving,
       read: () => configuration.reload(),
@@ -141,7 +146,7 @@ class Dispatcher implements RunningRole {
     this.#driver.close()
     this.#asks.close()
     this.#gateways.close()
-    await Promise.all([this.#admin.close(), this.#mesh.close(), this.#relay?.stop()])
+    await Promise.all([this.#admin.close(), this.#mesh.close(), this.#relay?.stop(), this.#recorded.finish()])
   }
 
   readonly #incarnation = createIncarnation(Date.now(), Math.random)
@@ -166,6 +171,8 @@ class Dispatcher implements RunningRole {
       if (message[0] === GATEWAY_PROTOCOL) this.#gateways.receive(link, message)
       return
     }
+    const { note } = this.#recorded
+    if (note !== undefined) noteShift(note, link.peer.ownerId, this.#options.id, message)
     this.#core.receiveMessage(link.peer.ownerId, message, now())
     this.#driver.schedule()
   }
@@ -235,7 +242,7 @@ class Dispatcher implements RunningRole {
       store: undefined,
       requests: () => 0,
       draining: () => false,
-      device: () => this.#device.counters(),
+      device: () => this.#recorded.tun.counters(),
       links: () => this.#mesh.report(),
       reloader: this.#reloader,
       reopen: () => {},

@@ -19,6 +19,8 @@ const OPTIONS: InstancesOptions = {
   mode: 'shift',
   lan: 'eth0',
   tun: 'tun0',
+  pcap: '/tmp/run-node1.pcapng',
+  pcapOctets: 1_000_000,
 }
 
 describe('the instances of a node', () => {
@@ -40,6 +42,13 @@ describe('the instances of a node', () => {
     ['a1b9', ['a1b9', 'a1b10', 'a1b11']],
   ])('count their devices on from %s', (tun, devices) => {
     expect(instancesOf({ ...OPTIONS, tun }).map(instance => instance.tun)).toEqual(devices)
+  })
+
+  it('record into files of their own', () => {
+    expect(instancesOf(OPTIONS).map(instance => instance.pcap)).toEqual(
+      [1, 2, 3].map(number => `/tmp/run-node1-${number}.pcapng`),
+    )
+    expect(instancesOf({ ...OPTIONS, pcap: undefined })[0]?.pcap).toBeUndefined()
   })
 
   it('refuse a name that Linux does not take', () => {

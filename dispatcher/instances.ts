@@ -6,7 +6,7 @@
 import { existsSync } from 'node:fs'
 import { Gateway } from './gateway/gateway.ts'
 import type { NodeOptions, RunningRole } from './options.ts'
-import { nodeFlags } from './role-flags.ts'
+import { nodeFlags, pcapOf } from './role-flags.ts'
 import { runCommand } from './steering/command.ts'
 import { SteeringError } from './steering/errors.ts'
 import { InstanceSteering } from './steering/instance-steering.ts'
@@ -42,12 +42,13 @@ export async function runInstances(
 
 /** What each instance is told; pure. */
 export function instancesOf(options: InstancesOptions): NodeOptions[] {
-  const { instances, id, name, tun, listen, cacheOctets, ...common } = options
+  const { instances, id, name, tun, listen, cacheOctets, pcap, ...common } = options
   return Array.from({ length: instances }, (_, index) => ({
     ...common,
     id: id + index,
     name: `${name}.${index + 1}`,
     tun: deviceName(tun, index),
+    pcap: pcapOf(pcap, `${index + 1}`),
     listen: { host: listen.host, port: listen.port + index },
     cacheOctets: Math.floor(cacheOctets / instances),
   }))

@@ -43,7 +43,16 @@ import {
   SECRET_VARIABLE,
   type ServeOptions,
 } from './options.ts'
-import { configOption, modeOption, registerDown, registerUp, steeringOption } from './up/command.ts'
+import {
+  configOption,
+  modeOption,
+  PCAP_TEXT,
+  pcapOctetsOption,
+  registerDown,
+  registerUp,
+  resolvedPath,
+  steeringOption,
+} from './up/command.ts'
 import { serve } from './up/role-channel.ts'
 
 /** What runs as `node dist/dispatcher/main.js`; `www` lies beside `dist`. */
@@ -53,9 +62,10 @@ const COMMAND = [process.execPath, ...process.execArgv, PROGRAM]
 const WWW = join(dirname(PROGRAM), '..', '..', 'www')
 
 /** Flags as commander hands them over: `--vip6` may still say `none`. */
-type Flags<T> = Omit<T, 'vip6' | 'address6' | 'secret' | 'admin' | 'root' | 'config'> & {
+type Flags<T> = Omit<T, 'vip6' | 'address6' | 'secret' | 'admin' | 'root' | 'config' | 'pcap'> & {
   readonly vip6: string
   readonly address6?: string
+  readonly pcap?: string
   readonly admin?: Endpoint
   readonly adminFd?: number
   readonly ownerBits: number
@@ -159,7 +169,7 @@ function registerDispatcher(program: Command): void {
       await run(command, async () => {
         const { runDispatcher } = await import('./dispatcher.ts')
         const { address6 } = flags
-        const options = { ...flags, ...common(command, flags), ...fileOf(command, flags) }
+        const options = { ...flags, ...common(command, flags), ...fileOf(command, flags), pcap: flags.pcap }
         return runDispatcher({ ...options, address6, admin, secret }, configurationOf(command, flags))
       })
     })
@@ -182,6 +192,7 @@ function registerNode(program: Command): void {
         ...common(command, flags),
         ...fileOf(command, flags),
         address6: flags.address6,
+        pcap: flags.pcap,
       }
       if (options.instances > 1 && options.mode === 'clone') {
         command.error('error: --instances needs --mode shift', { exitCode: 1 })
@@ -247,6 +258,8 @@ function ownerFlags(command: Command): Command {
     .requiredOption('--listen <host:port>', 'where control links of the others arrive', endpoint)
     .addOption(modeOption())
     .requiredOption('--lan <device>', 'the network of the owners', device)
+    .option('--pcap <file>', PCAP_TEXT, resolvedPath)
+    .addOption(pcapOctetsOption())
 }
 
 function common(

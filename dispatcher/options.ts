@@ -63,6 +63,10 @@ export interface OwnerOptions extends RoleOptions {
   readonly mode: Mode
   readonly lan: string
   readonly tun: string
+  /** Where all packets are recorded (pcapng); undefined: they are not. */
+  readonly pcap: string | undefined
+  /** Octets of that file at most. */
+  readonly pcapOctets: number
 }
 
 export interface GatewayOptions extends RoleOptions {
@@ -118,6 +122,8 @@ export const DEFAULT_NODES = 3
 export const DEFAULT_INSTANCES = 1
 export const DEFAULT_OWNER_ID_BITS = 8
 export const MAX_OWNER_ID_BITS = 10
+export const MIN_PCAP_OCTETS = 64 * 1024
+export const MAX_PCAP_OCTETS = 1024 ** 4
 export const DEFAULT_CACHE_OCTETS = 256 * 1024 * 1024
 export const MIN_CACHE_OCTETS = 1024 * 1024
 export const MAX_CACHE_OCTETS = 1024 ** 4

@@ -2,6 +2,7 @@
  * The command lines of roles that are started by other roles: the options of a program as the flags that give them.
  * What is secret does not stand in a command line, which everybody may read.
  */
+import { join, parse } from 'node:path'
 import type { NodeOptions, OwnerOptions, RoleOptions } from './options.ts'
 
 export function roleFlags(options: RoleOptions): string[] {
@@ -14,7 +15,7 @@ export function roleFlags(options: RoleOptions): string[] {
 }
 
 export function ownerFlags(options: OwnerOptions): string[] {
-  const { id, address, address6, listen, root, cacheOctets, mode, lan, tun } = options
+  const { id, address, address6, listen, root, cacheOctets, mode, lan, tun, pcap, pcapOctets } = options
   return [
     ...roleFlags(options),
     ...['--id', `${id}`, '--address', address],
@@ -22,11 +23,19 @@ export function ownerFlags(options: OwnerOptions): string[] {
     ...(address6 === undefined ? [] : ['--address6', address6]),
     ...['--listen', endpointText(listen), '--cache-octets', `${cacheOctets}`],
     ...['--mode', mode, '--lan', lan, '--tun', tun],
+    ...(pcap === undefined ? [] : ['--pcap', pcap, '--pcap-octets', `${pcapOctets}`]),
   ]
 }
 
 export function nodeFlags(options: NodeOptions): string[] {
   return [...ownerFlags(options), '--dispatcher', `ws://${endpointText(options.dispatcher)}`]
+}
+
+/** Roles that are started together record each into a file of its own: `run.pcapng` becomes `run-node1.pcapng`. */
+export function pcapOf(file: string | undefined, role: string): string | undefined {
+  if (file === undefined) return undefined
+  const { dir, name, ext } = parse(file)
+  return join(dir, `${name}-${role}${ext}`)
 }
 
 function endpointText({ host, port }: { readonly host: string; readonly port: number }): string {

@@ -38,7 +38,7 @@ const APT_TIMEOUT_MS = 10 * 60_000
 /** Commands that are needed to run, and the packages of Debian that have them. */
 const RUN_TOOLS = { ip: 'iproute2', nft: 'nftables', curl: 'curl' }
 /** Real peers that the tests talk to, and the checker of the protocol's model. */
-const TEST_TOOLS = { ping: 'iputils-ping', spin: 'spin', gcc: 'gcc' }
+const TEST_TOOLS = { ping: 'iputils-ping', tshark: 'tshark', spin: 'spin', gcc: 'gcc' }
 /** The addon is C; node-gyp needs the C++ compiler's make rules and Python. */
 const BUILD_TOOLS = { make: 'make', 'g++': 'g++', python3: 'python3' }
 

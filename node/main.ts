@@ -11,12 +11,13 @@ import { AccessLog } from './server/access-log.ts'
 import { NodeCore } from './server/core.ts'
 import type { Member } from './server/messages.ts'
 import { Reloader } from './server/reloader.ts'
+import { noteShift } from './server/shift-note.ts'
 import { Sites } from './server/sites.ts'
 import { Driver } from './stack/driver.ts'
 import { DEFAULT_LIMITS } from './stack/limits.ts'
 import { Vips } from './stack/vips.ts'
 import { tcpConfig } from './tcp/config.ts'
-import { openTun } from './tun/tun-device.ts'
+import { openRecordedTun, recordingOf } from './tun/recording.ts'
 
 /** The dispatcher's id where nothing else is configured. */
 const DISPATCHER_ID = 0
@@ -25,7 +26,8 @@ export async function runNode(options: NodeOptions, configuration: Configuration
   const { id, name, cluster, listen } = options
   const now = () => performance.now()
   const sites = await Sites.open(configuration.serving, options.cacheOctets, now)
-  const device = openTun({ name: options.tun })
+  const recording = recordingOf(options.pcap, options.pcapOctets, say)
+  const { device, tun, note, finish } = openRecordedTun(options.tun, recording)
   device.onError = error => {
     throw error
   }
@@ -58,7 +60,10 @@ export async function runNode(options: NodeOptions, configuration: Configuration
     hello: () => hello,
     random: Math.random,
     onMessage: (link, message) => {
-      if (Array.isArray(message)) core.receiveMessage(link.peer.ownerId, message, now())
+      if (Array.isArray(message)) {
+        if (note !== undefined) noteShift(note, link.peer.ownerId, id, message)
+        core.receiveMessage(link.peer.ownerId, message, now())
+      }
       driver.schedule()
     },
     onUp: (link, restarted) => {
@@ -91,7 +96,10 @@ export async function runNode(options: NodeOptions, configuration: Configuration
     },
     {
       transmit: batch => void device.send(batch),
-      send: (to, envelope) => mesh.send(to, envelope),
+      send: (to, envelope) => {
+        if (note !== undefined) noteShift(note, id, to, envelope)
+        return mesh.send(to, envelope)
+      },
       sendDroppable: (to, envelope) => mesh.sendDroppable(to, envelope),
       reachable: to => mesh.isUp(to),
       random: () => randomBytes(4).readInt32LE(),
@@ -102,7 +110,7 @@ export async function runNode(options: NodeOptions, configuration: Configuration
         welcomed()
       },
       wake: () => driver.schedule(),
-      device: () => device.counters(),
+      device: () => tun.counters(),
       links: () => mesh.report(),
       reloader,
       log: log && (access => log.add(access)),
@@ -125,6 +133,7 @@ export async function runNode(options: NodeOptions, configuration: Configuration
       stopped ??= mesh.close().finally(() => {
         driver.close()
         log?.close()
+        return finish()
       })
       return stopped
     },
@@ -132,9 +141,13 @@ export async function runNode(options: NodeOptions, configuration: Configuration
 }
 
 function warn(error: Error): void {
-  process.stderr.write(`access log: ${error.message}\n`)
+  say(`access log: ${error.message}`)
 }
 
 function peersOf(members: readonly Member[], own: number) {
   return members.filter(member => member.id !== own).map(({ id, url }) => ({ id, address: url }))
+}
+
+function say(text: string): void {
+  process.stderr.write(`${text}\n`)
 }

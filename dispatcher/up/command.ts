@@ -7,6 +7,7 @@ import { closeSync, fstatSync, ftruncateSync, openSync } from 'node:fs'
 import { totalmem } from 'node:os'
 import { resolve } from 'node:path'
 import { type Command, InvalidArgumentError, Option } from 'commander'
+import { DEFAULT_CAPTURE_OCTETS } from '../../node/tun/pcap-device.ts'
 import {
   bitRate,
   endpoint,
@@ -28,7 +29,9 @@ import {
   type Endpoint,
   MAX_CACHE_OCTETS,
   MAX_NODES,
+  MAX_PCAP_OCTETS,
   MIN_CACHE_OCTETS,
+  MIN_PCAP_OCTETS,
   type Mode,
   type SteeringKind,
 } from '../options.ts'
@@ -65,6 +68,8 @@ interface UpFlags {
   readonly name: string
   readonly detach?: true
   readonly config?: string
+  readonly pcap?: string
+  readonly pcapOctets: number
 }
 
 /** What a supervisor that stays behind says to the command that started it. */
@@ -101,6 +106,8 @@ export function registerUp(program: Command, paths: UpPaths): void {
       octets(MIN_CACHE_OCTETS, MAX_CACHE_OCTETS),
     )
     .option('--name <name>', 'tells clusters on one machine apart', clusterName, DEFAULT_CLUSTER)
+    .option('--pcap <file>', `${PCAP_TEXT}; each role’s name is put into the file’s`, resolvedPath)
+    .addOption(pcapOctetsOption())
     .option('--detach', 'return when the cluster serves; end it with gyre down')
     .action(async (flags: UpFlags) => {
       if (process.env[DETACHED_VARIABLE] !== undefined) await superviseDetached(command, flags, paths)
@@ -130,6 +137,22 @@ export function configOption(more = ''): Option {
     '--config <file>',
     `configuration file; flags win over it${more === '' ? '' : ` (${more})`}`,
   )
+}
+
+export const PCAP_TEXT = 'record all packets, and the messages of shifts as remarks (pcapng)'
+
+export function pcapOctetsOption(): Option {
+  return new Option(
+    '--pcap-octets <size>',
+    'of such a file at most, as 64MiB; later packets are not recorded',
+  )
+    .argParser(octets(MIN_PCAP_OCTETS, MAX_PCAP_OCTETS))
+    .default(DEFAULT_CAPTURE_OCTETS, '256MiB')
+}
+
+/** The supervisor and the roles have other working directories. */
+export function resolvedPath(text: string): string {
+  return resolve(text)
 }
 
 export function modeOption(): Option {
@@ -270,6 +293,7 @@ async function finish(
 function optionsOf(command: Command, flags: UpFlags): ClusterOptions {
   const { name, nodes, instances, vip, vip6, port, admin, mode, steering, linkRate, cacheOctets, config } =
     flags
+  const { pcap, pcapOctets } = flags
   const fromFile = config !== undefined && command.getOptionValueSource('root') !== 'cli'
   return {
     name,
@@ -277,6 +301,8 @@ function optionsOf(command: Command, flags: UpFlags): ClusterOptions {
     instances,
     service: { vip, vip6: noneIsUndefined(vip6), port },
     config,
+    pcap,
+    pcapOctets,
     root: fromFile ? undefined : resolve(flags.root),
     admin,
     mode,

@@ -36,6 +36,8 @@ function optionsOf(more: Partial<ClusterOptions> = {}): ClusterOptions {
     steering: 'nft',
     linkBits: undefined,
     cacheOctets: DEFAULT_CACHE_OCTETS,
+    pcap: undefined,
+    pcapOctets: 0,
     ...more,
   }
 }

@@ -19,7 +19,7 @@ import {
   type Service,
   type SteeringKind,
 } from '../options.ts'
-import { nodeFlags, ownerFlags, roleFlags } from '../role-flags.ts'
+import { nodeFlags, ownerFlags, pcapOf, roleFlags } from '../role-flags.ts'
 import { TOOL_PATH } from '../steering/command.ts'
 import { withAdminSocket } from './admin-socket.ts'
 import { UpError } from './errors.ts'
@@ -62,6 +62,10 @@ export interface ClusterOptions {
   readonly linkBits: number | undefined
   /** Memory of each node for files. */
   readonly cacheOctets: number
+  /** Where every owner records its packets, each with its name put in; undefined: they do not. */
+  readonly pcap: string | undefined
+  /** Octets of such a file at most. */
+  readonly pcapOctets: number
 }
 
 export interface ClusterContext {
@@ -240,9 +244,10 @@ export class LocalCluster {
   }
 
   #ownerOptions({ id, name, address, address6 }: Member): OwnerOptions {
-    const { root, mode, cacheOctets } = this.#options
+    const { root, mode, cacheOctets, pcap, pcapOctets } = this.#options
     return {
       ...this.#roleOptions(name),
+      ...{ pcap: pcapOf(pcap, name), pcapOctets },
       ...{ id, address, address6, root, mode, cacheOctets, lan: MEMBER_DEVICE, tun: TUN_DEVICE },
       listen: { host: address, port: DEFAULT_CONTROL_PORT },
     }

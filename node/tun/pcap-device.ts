@@ -9,13 +9,17 @@ import { MAX_PACKET_OCTETS, type PacketBatch, VNET_HEADER_OCTETS } from './packe
 import { pcapHead, pcapPacket } from './pcap.ts'
 
 /** A capture that nobody stops must not fill the disk. */
-const DEFAULT_CAPTURE_OCTETS = 256 * 1024 * 1024
+export const DEFAULT_CAPTURE_OCTETS = 256 * 1024 * 1024
+/** Remarks that wait for the next packet; an idle device has few, and those beyond are left out. */
+const MAX_WAITING_NOTES = 1_024
 
 export type PacketDirection = 'in' | 'out'
 
 export interface CaptureOptions {
-  /** Takes the next octets of the capture; they may be kept. */
-  readonly write: (octets: Uint8Array) => void
+  /** Takes the next octets of the capture, which may be kept; false where they are not taken. */
+  readonly write: (octets: Uint8Array) => boolean
+  /** Called once, when `captureOctets` are used up. */
+  readonly full?: () => void
   /** Milliseconds since 1970, with fraction. */
   readonly clock?: () => number
   /** Octets recorded of a packet at most; default is all. */
@@ -31,18 +35,21 @@ export class PcapDevice implements Device {
   onError: (error: Error) => void = ignore
   /** Packets that are in the capture. */
   recorded = 0
-  /** Packets that came after the capture was full. */
+  /** Packets that came after the capture was full, or were not taken. */
   unrecorded = 0
   readonly #inner: Device
-  readonly #write: (octets: Uint8Array) => void
+  readonly #write: (octets: Uint8Array) => boolean
+  readonly #full: () => void
   readonly #clock: () => number
   readonly #snapOctets: number
   readonly #comment: (direction: PacketDirection, packet: Uint8Array) => string
   #octetsLeft: number
+  #notes: string[] = []
 
   constructor(inner: Device, options: CaptureOptions) {
     this.#inner = inner
     this.#write = options.write
+    this.#full = options.full ?? ignore
     this.#clock = options.clock ?? (() => performance.timeOrigin + performance.now())
     this.#snapOctets = options.snapOctets ?? MAX_PACKET_OCTETS
     this.#octetsLeft = options.captureOctets ?? DEFAULT_CAPTURE_OCTETS
@@ -68,6 +75,11 @@ export class PcapDevice implements Device {
     this.#inner.close()
   }
 
+  /** A remark, as a comment of the next packet. */
+  note(text: string): void {
+    if (this.#octetsLeft > 0 && this.#notes.length < MAX_WAITING_NOTES) this.#notes.push(text)
+  }
+
   #record(direction: PacketDirection, batch: PacketBatch): void {
     const timeMs = this.#clock()
     for (let index = 0; index < batch.count; index++) {
@@ -84,11 +96,24 @@ export class PcapDevice implements Device {
       direction,
       octets: packet.subarray(VNET_HEADER_OCTETS, VNET_HEADER_OCTETS + this.#snapOctets),
       originalOctets: Math.max(0, packet.length - VNET_HEADER_OCTETS),
-      comment: this.#comment(direction, packet),
+      comments: this.#commentsOn(direction, packet),
     })
+    if (this.#append(captured)) this.recorded++
+    else this.unrecorded++
+  }
+
+  #commentsOn(direction: PacketDirection, packet: Uint8Array): string[] {
+    const comments = this.#notes
+    this.#notes = []
+    const comment = this.#comment(direction, packet)
+    if (comment !== '') comments.push(comment)
+    return comments
+  }
+
+  #append(captured: Uint8Array): boolean {
     this.#octetsLeft -= captured.length
-    this.recorded++
-    this.#write(captured)
+    if (this.#octetsLeft <= 0) this.#full()
+    return this.#write(captured)
   }
 }
 

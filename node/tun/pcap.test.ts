@@ -61,7 +61,7 @@ describe('pcapng', () => {
       direction: 'out',
       octets: packet,
       originalOctets: octets + 7,
-      comment: 'shift 3→1',
+      comments: ['shift 3→1'],
     })
     const [{ type, body }] = blocksOf(written) as [Block]
     expect(type).toBe(6)
@@ -76,12 +76,12 @@ describe('pcapng', () => {
   })
 })
 
-function capture(settings: { snapOctets?: number; captureOctets?: number } = {}) {
+function capture(settings: { snapOctets?: number; captureOctets?: number; full?: () => void } = {}) {
   const [inner, peer] = memoryPair({ delivery: 'synchronous' })
   const written: Uint8Array[] = []
   let now = 1_000
   const device = new PcapDevice(inner, {
-    write: octets => written.push(octets),
+    write: octets => written.push(octets) > 0,
     clock: () => now++,
     comment: (direction, packet) => `${direction} ${packet.length}`,
     ...settings,
@@ -149,6 +149,30 @@ describe('PcapDevice', () => {
     expect([body.getUint32(12, true), body.getUint32(16, true)]).toEqual([20, 128])
     expect(device.recorded).toBe(3)
     expect(device.unrecorded).toBe(7)
+  })
+
+  it('has remarks as comments of the next packet', () => {
+    const { device, peer, written } = capture()
+    peer.onReceive = () => {}
+    const batch = new PacketBatch(4_096)
+    batch.push(udpPacket('10.0.0.1', '10.0.0.2', 9, pattern(100)))
+    device.note('COMMIT')
+    device.note('SHIFTED')
+    device.send(batch)
+    device.send(batch)
+    const text = written.map(textOf)
+    expect(text[1]).toMatch(/COMMIT.*SHIFTED.*out 138/s)
+    expect(text[2]).not.toMatch(/COMMIT|SHIFTED/)
+  })
+
+  it('says once that it is full', () => {
+    let times = 0
+    const { device } = capture({ captureOctets: 300, full: () => times++ })
+    const batch = new PacketBatch(4_096)
+    batch.push(udpPacket('10.0.0.1', '10.0.0.2', 9, pattern(100)))
+    for (let round = 0; round < 5; round++) device.send(batch)
+    expect(times).toBe(1)
+    expect([device.recorded, device.unrecorded]).toEqual([2, 3])
   })
 
   const tcpdump = ['/usr/bin/tcpdump', '/usr/sbin/tcpdump'].find(path => existsSync(path))

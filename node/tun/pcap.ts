@@ -31,8 +31,7 @@ export interface CapturedPacket {
   readonly octets: Uint8Array
   /** Octets that the packet had on the link, at least those that were captured. */
   readonly originalOctets: number
-  /** Empty for none. */
-  readonly comment: string
+  readonly comments: readonly string[]
 }
 
 interface Option {
@@ -78,7 +77,7 @@ export function pcapPacket(packet: CapturedPacket): Uint8Array {
   body.set(packet.octets, 20)
   const flags = Uint8Array.of(packet.direction === 'in' ? 1 : 2, 0, 0, 0)
   const options: Option[] = [{ code: OPTION_PACKET_FLAGS, value: flags }]
-  if (packet.comment !== '') options.push(textOption(OPTION_COMMENT, packet.comment))
+  for (const comment of packet.comments) options.push(textOption(OPTION_COMMENT, comment))
   return block(ENHANCED_PACKET, body, options)
 }
 
