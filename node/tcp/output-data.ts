@@ -114,14 +114,15 @@ function roomInCwnd(tcb: Tcb): number {
  */
 function worthSending(tcb: Tcb, unsent: number, windowRoom: number, cwndRoom: number, size: number): number {
   const { snd, congestion, sent } = tcb
-  const most = snd.mss === size || !tcb.ecn.cwr ? MAX_PAYLOAD_OCTETS : size
+  // CWR belongs to one segment (RFC 3168 §6.1.2), so no super-segment carries it.
+  const most = tcb.ecn.cwr ? size : MAX_PAYLOAD_OCTETS
   const room = Math.min(windowRoom, cwndRoom)
   if (unsent <= room && unsent <= most) {
     if (tcb.config.nagle && unsent < size && sent.inFlight > 0 && !snd.finQueued) return 0
-    return tcb.ecn.cwr ? Math.min(unsent, size) : unsent
+    return unsent
   }
-  if (tcb.ecn.cwr) return room >= size ? size : 0
   if (room >= size) {
+    if (tcb.ecn.cwr) return size
     const whole = wholeSegments(Math.min(room, most), size)
     const window = Math.min(congestion.cwnd, snd.wnd)
     if (sent.inFlight === 0 || tcb.recovery.phase !== 'OPEN' || window < MIN_DEFER_SEGMENTS * size)

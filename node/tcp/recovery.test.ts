@@ -290,6 +290,23 @@ describe('ECN (RFC 3168)', () => {
   })
 })
 
+describe('a window smaller than a segment', () => {
+  it('is used when the override timer says so, also while CWR waits to be sent (found by SEED=1250 of the fuzzer)', () => {
+    const tcb = inFlight(0)
+    tcb.ecn.on = true
+    tcb.ecn.cwr = true
+    tcb.snd.maxWnd = WINDOW
+    tcb.snd.wnd = 2
+    send(tcb, new Uint8Array(100))
+    expect(drain(tcb, NOW)).toEqual([])
+    const at = pollAt(tcb)
+    expire(tcb, at)
+    const [out] = drain(tcb, at)
+    expect(out).toMatchObject({ payloadLength: 2, flags: expect.any(Number) })
+    expect((out?.flags ?? 0) & CWR).toBe(CWR)
+  })
+})
+
 describe('the congestion window', () => {
   it('does not grow while the application does not use it', () => {
     const tcb = inFlight(0)
