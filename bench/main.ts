@@ -1,6 +1,7 @@
 /** `npm run bench`: lists the benchmarks, or runs one. */
 import { Command, InvalidArgumentError } from 'commander'
 import { differential } from './differential/command.ts'
+import { fuzz } from './fuzz.ts'
 import { single } from './single.ts'
 import { soak } from './soak/command.ts'
 import { throughput } from './throughput.ts'
@@ -80,6 +81,13 @@ program
   .option('--seconds <n>', 'for so long', number(1, 600), 60)
   .option('--json', 'print JSON', false)
   .action(soak)
+
+program
+  .command('fuzz')
+  .description('changed packets at the TCP core, at the owners of simulated clusters and at every parser')
+  .option('--packets <n>', 'how many', number(1, 2 ** 31), 1_000_000)
+  .option('--seed <n>', 'of the first scenario', number(1, 2 ** 31), 1)
+  .action(fuzz)
 
 program.parseAsync().catch((error: unknown) => {
   process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`)

@@ -60,10 +60,23 @@ export interface Coverage {
   readonly states: Map<string, number>
   readonly verdicts: Map<string, number>
   readonly ends: Map<string, number>
+  /** Of the connections that changed their owner, the latest ones as they travelled, and packets. */
+  readonly tcbs: unknown[]
+  readonly packets: Packet[]
 }
 
+const MAX_KEPT = 64
+
 export function createCoverage(): Coverage {
-  return { injected: 0, honest: 0, states: new Map(), verdicts: new Map(), ends: new Map() }
+  return {
+    injected: 0,
+    honest: 0,
+    states: new Map(),
+    verdicts: new Map(),
+    ends: new Map(),
+    tcbs: [],
+    packets: [],
+  }
 }
 
 function count(map: Map<string, number>, key: string): void {
@@ -421,7 +434,12 @@ export class TcpScenario {
     if (tcb === undefined || tcb.state === 'CLOSED' || tcb.state === 'SYN-SENT') return
     const ownerId = this.#random.int(256)
     const config = { ...side.config, ownerId }
-    const moved = importTcb(exportTcb(tcb, this.#now), config, this.#now, () => undefined)
+    const plain = exportTcb(tcb, this.#now)
+    const { tcbs, packets } = this.#coverage
+    tcbs[this.#random.int(MAX_KEPT) % (tcbs.length + 1)] = plain
+    const seen = side.history[0]
+    if (seen !== undefined) packets[this.#random.int(MAX_KEPT) % (packets.length + 1)] = seen
+    const moved = importTcb(plain, config, this.#now, () => undefined)
     if (typeof moved === 'string') throw this.#failure(`a snapshot of ${tcb.state} is refused: ${moved}`)
     adopt(moved, ownerId, this.#now)
     checkInvariants(moved)
@@ -432,6 +450,8 @@ export class TcpScenario {
   /** Nothing is injected any more: what a blind attacker did must not have harmed the honest transfer. */
   #settle(): void {
     const sides = [this.#client, this.#server]
+    // Leaps of time in which nothing was delivered are an outage, and may be too long for anybody's patience.
+    if (sides.some(side => side.config.counters.TCPAbortOnTimeout > 0)) return
     const until = this.#now + SETTLE_MS
     for (let round = 0; round < MAX_SETTLING && this.#now < until; round++) {
       for (const side of sides) {

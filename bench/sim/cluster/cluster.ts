@@ -70,6 +70,8 @@ export interface ClusterOptions {
   readonly served?: Resources
   /** The access log of a node. */
   readonly log?: (id: number) => (access: Access) => void
+  /** Forged packets reach the owners, and open connections from ports that honest clients use: one owner of each remains. */
+  readonly isAttacked?: boolean
 }
 
 type Core = NodeCore | DispatcherCore
@@ -213,9 +215,9 @@ export class Cluster {
     return true
   }
 
-  /** Packets reach the dispatcher, as many at once as its device would hand over: a flood from outside. */
-  flood(packets: readonly Packet[]): void {
-    const host = this.#host(DISPATCHER)
+  /** Packets reach an owner, as many at once as its device would hand over: a flood from outside. */
+  flood(packets: readonly Packet[], to = DISPATCHER): void {
+    const host = this.#host(to)
     const batch = new PacketBatch(FLOOD_ARENA_OCTETS)
     for (const packet of packets) {
       if (batch.push(packet)) continue
