@@ -26,10 +26,11 @@ export class Invariants {
 
   /** `owner` is about to send `packet` to a client. */
   sent(owner: Owner, packet: Packet): void {
+    // Forged packets get ICMP in answer, and ports of honest clients.
+    if (this.#cluster.options.isAttacked === true) return
     const segment = parse(packet, this.#segment)
     if (segment === undefined) return this.#fail('a packet that does not parse was sent')
     const port = segment.dstPort
-    if (this.#cluster.options.isAttacked === true) return
     if ((segment.flags & RST) !== 0) this.#noReset(owner, port)
     if ((segment.flags & SYN) !== 0) this.#tsVals.delete(port)
     if (!segment.hasTimestamps) return
