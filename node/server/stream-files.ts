@@ -131,7 +131,8 @@ export class StreamFiles {
       file.source.gone()
     }
     this.#streams.finished(read, outcome)
-    if (outcome === 'gone') this.#close(file)
+    // Whichever of its reads ends last.
+    if (read.stream.gone) this.#close(file)
     this.#pump()
   }
 

@@ -161,8 +161,8 @@ describe('a file above the threshold', () => {
     expect(await readAll(object, SIZE - 100_000)).toBeUndefined()
     expect(await want(object, 0)).toBe(false)
     expect(source.store.peek('/large')).toBeUndefined()
-    expect(loader.streamFiles.openFiles).toBe(0)
     await settle()
+    expect(loader.streamFiles.openFiles).toBe(0)
     expect((await loadLarge()).etag).not.toBe(object.etag)
   })
 
