@@ -24,8 +24,8 @@ import {
   octets,
 } from './flags.ts'
 import type { InstancesOptions } from './instances.ts'
+import { defaultCacheOctets } from './memory.ts'
 import {
-  DEFAULT_CACHE_OCTETS,
   DEFAULT_CLUSTER,
   DEFAULT_INSTANCES,
   DEFAULT_OWNER_ID_BITS,
@@ -233,7 +233,7 @@ function fileFlags(command: Command): Command {
       '--cache-octets <octets>',
       'memory for files',
       octets(MIN_CACHE_OCTETS, MAX_CACHE_OCTETS),
-      DEFAULT_CACHE_OCTETS,
+      defaultCacheOctets(1),
     )
     .option('--tun <device>', 'name of the TUN device, which is created', device, 'tun0')
 }

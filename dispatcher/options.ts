@@ -124,7 +124,6 @@ export const DEFAULT_OWNER_ID_BITS = 8
 export const MAX_OWNER_ID_BITS = 10
 export const MIN_PCAP_OCTETS = 64 * 1024
 export const MAX_PCAP_OCTETS = 1024 ** 4
-export const DEFAULT_CACHE_OCTETS = 256 * 1024 * 1024
 export const MIN_CACHE_OCTETS = 1024 * 1024
 export const MAX_CACHE_OCTETS = 1024 ** 4
 /** Half of the LAN's /24 and of the owner ids of 8 bits stay free for dispatchers and gateways. */

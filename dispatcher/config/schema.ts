@@ -58,7 +58,8 @@ const CLUSTER_SHAPE = {
   }),
   cacheOctets: octetsSetting(MIN_CACHE_OCTETS, MAX_CACHE_OCTETS, {
     about: 'memory of a node for files',
-    default: '256MiB; `gyre up`: a quarter of the memory, divided among the nodes',
+    default:
+      'a quarter of the memory (of the control group, if that is less); `gyre up` divides it among the nodes',
     ...MACHINE,
   }),
   admin: textSetting(endpoint, ENDPOINT, {

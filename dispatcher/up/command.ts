@@ -4,7 +4,6 @@
  */
 import { spawn } from 'node:child_process'
 import { closeSync, fstatSync, ftruncateSync, openSync } from 'node:fs'
-import { totalmem } from 'node:os'
 import { resolve } from 'node:path'
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import { DEFAULT_CAPTURE_OCTETS } from '../../node/tun/pcap-device.ts'
@@ -18,6 +17,7 @@ import {
   noneIsUndefined,
   octets,
 } from '../flags.ts'
+import { defaultCacheOctets } from '../memory.ts'
 import {
   DEFAULT_ADMIN,
   DEFAULT_CLUSTER,
@@ -308,7 +308,7 @@ function optionsOf(command: Command, flags: UpFlags): ClusterOptions {
     mode,
     steering,
     linkBits: linkRate,
-    cacheOctets: cacheOctets ?? Math.max(MIN_CACHE_OCTETS, Math.floor(totalmem() / 4 / nodes)),
+    cacheOctets: cacheOctets ?? defaultCacheOctets(nodes),
   }
 }
 

@@ -5,7 +5,6 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { whyNoNamespace } from '../../node/tun/test-namespace.ts'
-import { DEFAULT_CACHE_OCTETS } from '../options.ts'
 import { down } from './down.ts'
 import { type ClusterOptions, LocalCluster } from './local-cluster.ts'
 import { buildNetwork, freeHostLink, namespacesNamed, processesIn } from './namespaces.ts'
@@ -35,7 +34,7 @@ function optionsOf(more: Partial<ClusterOptions> = {}): ClusterOptions {
     mode: 'shift',
     steering: 'nft',
     linkBits: undefined,
-    cacheOctets: DEFAULT_CACHE_OCTETS,
+    cacheOctets: 2 ** 28,
     pcap: undefined,
     pcapOctets: 0,
     ...more,
