@@ -5,6 +5,7 @@ import { fuzz } from './fuzz.ts'
 import { single } from './single.ts'
 import { soak } from './soak/command.ts'
 import { throughput } from './throughput.ts'
+import { trace } from './trace.ts'
 import { wire } from './wire/command.ts'
 
 function seconds(text: string): number {
@@ -73,6 +74,7 @@ program
   .option('--first <n>', 'seed of the first', number(1, 1_000_000), 1)
   .option('--json', 'print JSON', false)
   .action(wire)
+
 program
   .command('soak')
   .description('idle connections on one owner, then new ones beside them, then none: memory, leaks, refusals')
@@ -88,6 +90,16 @@ program
   .option('--packets <n>', 'how many', number(1, 2 ** 31), 1_000_000)
   .option('--seed <n>', 'of the first scenario', number(1, 2 ** 31), 1)
   .action(fuzz)
+
+program
+  .command('trace')
+  .description(
+    'a document root four times the cache: hit ratios beside LRU and the optimum, throughput beside nginx',
+  )
+  .option('--seconds <n>', 'length of each round', seconds, 5)
+  .option('--rounds <n>', 'counted rounds of each system', rounds, 3)
+  .option('--ratios', 'hit ratios alone', false)
+  .action(trace)
 
 program.parseAsync().catch((error: unknown) => {
   process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`)

@@ -1,12 +1,16 @@
 /**
- * Which object goes when room is needed: the interface of the store to its policy, and least recently used. The
- * policy orders entries and decides nothing else; room is counted by the store.
+ * Which object goes when room is needed: the interface of the store to its policy, and the queues that policies are
+ * made of. The policy orders entries and decides nothing else; room is counted by the store.
  */
-import type { CachedObject } from './cached-object.ts'
+import { type CachedObject, OBJECT_OVERHEAD_OCTETS } from './cached-object.ts'
 
 /** A path of the store. Indexes may hold an entry after its object is gone, so it never holds more than it must. */
 export class CacheEntry {
   readonly path: string
+  /** Of the path. */
+  readonly hash: number
+  /** Octets that the entry takes of the cache. */
+  readonly cost: number
   /** The current version; undefined once the entry was evicted or removed, and then for ever. */
   object: CachedObject | undefined
   /** When the source was last asked whether this version is current, in ms of the monotonic clock. */
@@ -19,6 +23,8 @@ export class CacheEntry {
 
   constructor(path: string, object: CachedObject, now: number) {
     this.path = path
+    this.hash = hashOf(path)
+    this.cost = object.memoryOctets + OBJECT_OVERHEAD_OCTETS
     this.object = object
     this.checkedAt = now
     this.newer = undefined
@@ -37,35 +43,35 @@ export interface CachePolicy {
   victim(): CacheEntry | undefined
 }
 
-/** Least recently used, as a list through the entries: a touch is a few stores and allocates nothing. */
-export class LruPolicy implements CachePolicy {
+/** Entries in one order, as a list through them: nothing is allocated. */
+export class EntryQueue {
+  octets = 0
+  oldest: CacheEntry | undefined
   #newest: CacheEntry | undefined
-  #oldest: CacheEntry | undefined
 
-  add(entry: CacheEntry): void {
+  push(entry: CacheEntry): void {
     entry.newer = undefined
     entry.older = this.#newest
-    if (this.#newest === undefined) this.#oldest = entry
+    if (this.#newest === undefined) this.oldest = entry
     else this.#newest.newer = entry
     this.#newest = entry
-  }
-
-  touch(entry: CacheEntry): void {
-    if (entry === this.#newest) return
-    this.remove(entry)
-    this.add(entry)
+    this.octets += entry.cost
   }
 
   remove(entry: CacheEntry): void {
     if (entry.newer === undefined) this.#newest = entry.older
     else entry.newer.older = entry.older
-    if (entry.older === undefined) this.#oldest = entry.newer
+    if (entry.older === undefined) this.oldest = entry.newer
     else entry.older.newer = entry.newer
     entry.newer = undefined
     entry.older = undefined
+    this.octets -= entry.cost
   }
+}
 
-  victim(): CacheEntry | undefined {
-    return this.#oldest
-  }
+/** FNV-1a. */
+function hashOf(path: string): number {
+  let hash = 0x811c9dc5
+  for (let at = 0; at < path.length; at++) hash = Math.imul(hash ^ path.charCodeAt(at), 0x01000193)
+  return hash
 }

@@ -1,7 +1,8 @@
 import fc from 'fast-check'
-import { CachedObject, contentKey, splitContentKey } from './cached-object.ts'
+import { LruPolicy } from '../bench/trace/policies.ts'
+import { CachedObject, contentKey, OBJECT_OVERHEAD_OCTETS, splitContentKey } from './cached-object.ts'
 import type { CacheEntry } from './policy.ts'
-import { CacheStore, MAX_PENDING_CHANGES, MIN_OVERCOMMIT_OCTETS, OBJECT_OVERHEAD_OCTETS } from './store.ts'
+import { CacheStore, MAX_PENDING_CHANGES, MIN_OVERCOMMIT_OCTETS } from './store.ts'
 
 function object(path: string, octets: number, version = 1): CachedObject {
   return new CachedObject({
@@ -15,8 +16,8 @@ function object(path: string, octets: number, version = 1): CachedObject {
   })
 }
 
-/** Room for so many objects of 1,000 octets. */
-const roomFor = (count: number) => new CacheStore(count * (1_000 + OBJECT_OVERHEAD_OCTETS))
+/** Room for so many objects of 1,000 octets; the order of eviction is the simplest, the cache's own has its own tests. */
+const roomFor = (count: number) => new CacheStore(count * (1_000 + OBJECT_OVERHEAD_OCTETS), new LruPolicy())
 const paths = (store: CacheStore) => [...store.all()].map(held => held.path).sort()
 const use = (store: CacheStore, path: string) => store.use(store.peek(path) as CacheEntry)
 

@@ -2,11 +2,10 @@
  * The objects that a node holds in memory, bounded in octets, by path: one current version each. It tells the
  * directory in batches what came and went. Reading files and noticing that they changed is the loader's.
  */
-import type { CachedObject } from './cached-object.ts'
-import { CacheEntry, type CachePolicy, LruPolicy } from './policy.ts'
+import { type CachedObject, OBJECT_OVERHEAD_OCTETS } from './cached-object.ts'
+import { CacheEntry, type CachePolicy } from './policy.ts'
+import { WTinyLfuPolicy } from './w-tiny-lfu.ts'
 
-/** What an object costs beside its octets: records, heads, map slots, measured at about 1,100 octets. */
-export const OBJECT_OVERHEAD_OCTETS = 1_024
 /** Changes not yet taken; beyond them the taker is told to send the whole list instead. */
 export const MAX_PENDING_CHANGES = 4_096
 /**
@@ -46,7 +45,7 @@ export class CacheStore {
   #changes = new Map<string, CachedObject | undefined>()
   #changesComplete = true
 
-  constructor(capacityOctets: number, policy: CachePolicy = new LruPolicy()) {
+  constructor(capacityOctets: number, policy: CachePolicy = new WTinyLfuPolicy(capacityOctets)) {
     this.capacityOctets = capacityOctets
     this.#policy = policy
     this.#outside = new FinalizationRegistry(octets => {
@@ -111,7 +110,7 @@ export class CacheStore {
     }
     const entry = new CacheEntry(object.path, object, now)
     this.#entries.set(object.path, entry)
-    this.#usedOctets += object.memoryOctets + OBJECT_OVERHEAD_OCTETS
+    this.#usedOctets += entry.cost
     this.#policy.add(entry)
     this.counters.inserted++
     this.#note(object.path, object)
@@ -163,7 +162,7 @@ export class CacheStore {
     this.#policy.remove(entry)
     this.#entries.delete(entry.path)
     entry.object = undefined
-    this.#usedOctets -= object.memoryOctets + OBJECT_OVERHEAD_OCTETS
+    this.#usedOctets -= entry.cost
     if (object.memoryOctets === 0) return
     this.#outsideOctets += object.memoryOctets
     this.#outside.register(object, object.memoryOctets)

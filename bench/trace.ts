@@ -1,0 +1,200 @@
+/**
+ * A document root four times larger than the cache, asked for as the web does. First what policies make of such traces,
+ * beside the optimum, in memory; then requests a second beside nginx, over the same wires and from the same disk.
+ */
+import { randomFillSync } from 'node:crypto'
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { OBJECT_OVERHEAD_OCTETS } from '../cache/cached-object.ts'
+import { WTinyLfuPolicy } from '../cache/w-tiny-lfu.ts'
+import { withCluster } from './local-cluster.ts'
+import { withNginx } from './nginx.ts'
+import { has, inNamespace, run } from './process.ts'
+import { LruPolicy, S3FifoPolicy } from './trace/policies.ts'
+import {
+  createTrace,
+  type HitRatios,
+  replay,
+  replayOptimum,
+  type Trace,
+  type TraceOptions,
+} from './trace/trace.ts'
+import { wrk } from './wrk.ts'
+
+const OBJECTS = 5_000
+const REQUESTS = 60_000
+/** Octets of the root, and of the cache. */
+const ROOT_SHARE = 4
+const NGINX = '10.77.202.2'
+const NGINX_PORT = 81
+const SERVER_CORE = 0
+const LOAD_CORE = 1
+const CONNECTIONS = 64
+
+const BASE: TraceOptions = {
+  seed: 20_261_124,
+  objects: OBJECTS,
+  requests: REQUESTS,
+  alpha: 0.9,
+  medianOctets: 8_192,
+  sigma: 1.4,
+  maxOctets: 4_194_304,
+  scanEvery: 0,
+  scanObjects: 0,
+  shiftEvery: 0,
+}
+const RESTLESS = { scanEvery: 6_000, scanObjects: 1_200, shiftEvery: 10_000 }
+
+const TRACES: readonly (readonly [string, Partial<TraceOptions>, number])[] = [
+  ['Zipf 0.7', { alpha: 0.7 }, ROOT_SHARE],
+  ['Zipf 0.9', {}, ROOT_SHARE],
+  ['Zipf 1.1', { alpha: 1.1 }, ROOT_SHARE],
+  ['Zipf 0.7, scans, moving', { alpha: 0.7, ...RESTLESS }, ROOT_SHARE],
+  ['Zipf 0.9, scans, moving', RESTLESS, ROOT_SHARE],
+  ['Zipf 1.1, scans, moving', { alpha: 1.1, ...RESTLESS }, ROOT_SHARE],
+  ['Zipf 0.9, scans, moving', RESTLESS, 20],
+]
+
+export interface TraceBenchOptions {
+  readonly seconds: number
+  readonly rounds: number
+  /** Hit ratios alone: needs neither root nor nginx. */
+  readonly ratios: boolean
+}
+
+export async function trace(options: TraceBenchOptions): Promise<void> {
+  for (const line of ratioTable()) process.stdout.write(`${line}\n`)
+  if (options.ratios) return
+  if (!(await has('wrk')) || !(await has('nginx')))
+    throw new Error('wrk or nginx is missing: apt-get install wrk nginx-light')
+  const root = await mkdtemp(join(tmpdir(), 'gyre-trace-'))
+  try {
+    await throughput(options, root)
+  } finally {
+    await rm(root, { recursive: true, force: true })
+  }
+}
+
+function capacityOf(made: Trace, share: number): number {
+  return Math.floor(made.sizes.reduce((sum, size) => sum + size + OBJECT_OVERHEAD_OCTETS, 0) / share)
+}
+
+/** Of requests and of octets, in per cent. */
+function percent({ requests, octets }: HitRatios): string {
+  return `${(100 * requests).toFixed(1)} / ${(100 * octets).toFixed(1)}`
+}
+
+function* ratioTable(): Generator<string> {
+  yield '| hits of requests / of octets, % | cache | LRU | S3-FIFO | W-TinyLFU | optimum |'
+  yield '|---|---|---|---|---|---|'
+  for (const [name, changes, share] of TRACES) {
+    const made = createTrace({ ...BASE, ...changes })
+    const capacity = capacityOf(made, share)
+    const columns = [
+      name,
+      `1/${share}`,
+      percent(replay(made, capacity, new LruPolicy())),
+      percent(replay(made, capacity, new S3FifoPolicy(capacity))),
+      percent(replay(made, capacity, new WTinyLfuPolicy(capacity))),
+      percent(replayOptimum(made, capacity)),
+    ]
+    yield `| ${columns.join(' | ')} |`
+  }
+}
+
+async function throughput(options: TraceBenchOptions, folder: string): Promise<void> {
+  const made = createTrace({ ...BASE, ...RESTLESS })
+  const capacity = capacityOf(made, ROOT_SHARE)
+  const root = join(folder, 'root')
+  await mkdir(root)
+  for (const [object, size] of made.sizes.entries()) {
+    await writeFile(join(root, `${object}`), randomFillSync(Buffer.alloc(size)))
+  }
+  const script = await writeScript(folder, made)
+  const flags = {
+    name: 'gyre-trace',
+    vip: '10.77.202.1',
+    vip6: 'fd77:202::1',
+    admin: '127.0.0.1:8872',
+    nodes: 1,
+    root,
+  }
+  await withCluster({ ...flags, more: ['--cache-octets', `${capacity}`] }, async state => {
+    const node = state.roles.find(({ role }) => role === 'node')
+    if (node === undefined) throw new Error('the cluster has no node')
+    await run('taskset', ['-acp', `${SERVER_CORE}`, `${node.pid}`])
+    const { clientNamespace: client, gatewayNamespace: gateway, vip } = state
+    await run(...inNamespace(node.namespace, 'ip', ['address', 'add', `${NGINX}/32`, 'dev', 'lo']))
+    const via = (await run(...inNamespace(client, 'ip', ['-4', 'route', 'show', `${vip}/32`]))).split(' ')[2]
+    await run(...inNamespace(gateway, 'ip', ['route', 'add', `${NGINX}/32`, 'via', node.address]))
+    await run(...inNamespace(client, 'ip', ['route', 'add', `${NGINX}/32`, 'via', via ?? '']))
+    const server = {
+      namespace: node.namespace,
+      address: NGINX,
+      port: NGINX_PORT,
+      root,
+      core: SERVER_CORE,
+      sendfile: true,
+    }
+    await withNginx(server, () => rounds(options, client, script, vip))
+  })
+}
+
+/** wrk asks for the objects in the order of the trace, over and over. */
+async function writeScript(folder: string, made: Trace): Promise<string> {
+  const list = join(folder, 'paths')
+  await writeFile(list, Array.from(made.requests, object => `/${object}`).join('\n'))
+  const script = join(folder, 'trace.lua')
+  await writeFile(
+    script,
+    `local paths = {}
+for line in io.lines('${list}') do paths[#paths + 1] = line end
+local at = 0
+request = function()
+  at = at % #paths + 1
+  return wrk.format('GET', paths[at])
+end
+`,
+  )
+  return script
+}
+
+async function rounds(
+  options: TraceBenchOptions,
+  client: string,
+  script: string,
+  vip: string,
+): Promise<void> {
+  const systems = [
+    { system: 'gyre', url: `http://${vip}`, rates: [] as number[], octets: [] as number[], errors: 0 },
+    { system: 'nginx sendfile', url: `http://${NGINX}:${NGINX_PORT}`, rates: [], octets: [], errors: 0 },
+  ]
+  for (let round = 0; round <= options.rounds; round++) {
+    for (const each of systems) {
+      const load = { namespace: client, url: each.url, connections: CONNECTIONS, core: LOAD_CORE, script }
+      const figures = await wrk({ ...load, seconds: options.seconds })
+      each.errors += figures.errors
+      // The first round only fills the cache.
+      if (round === 0) continue
+      each.rates.push(figures.requestsPerSecond)
+      each.octets.push(figures.octetsPerSecond)
+    }
+  }
+  process.stdout.write('\n| system | requests/s | MB/s | spread | errors |\n|---|---|---|---|---|\n')
+  for (const { system, rates, octets, errors } of systems) {
+    const spread = (Math.max(...rates) - Math.min(...rates)) / median(rates)
+    const columns = [
+      system,
+      Math.round(median(rates)),
+      Math.round(median(octets) / 1e6),
+      `${Math.round(100 * spread)} %`,
+      errors,
+    ]
+    process.stdout.write(`| ${columns.join(' | ')} |\n`)
+  }
+}
+
+function median(values: readonly number[]): number {
+  return [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN
+}
