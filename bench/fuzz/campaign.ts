@@ -137,7 +137,7 @@ function capture(recorded: readonly Recorded[]): Uint8Array {
         direction: 'in',
         octets,
         originalOctets: octets.length,
-        comment: injected ? 'injected' : '',
+        comments: injected ? ['injected'] : [],
       }),
     )
   }
