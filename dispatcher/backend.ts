@@ -2,6 +2,8 @@
  * What the admin API asks of the cluster, answered by asking every owner: the dispatcher's own state and the nodes' are
  * put together here. It keeps nothing; a node that does not answer is reported without figures.
  */
+
+import { gauge, type Metric } from '../node/server/metric.ts'
 import {
   answer,
   type ListedConnection,
@@ -121,6 +123,24 @@ export class Backend implements AdminBackend {
         return { id, name, config: answer.ok ? answer.digest : null, fault: answer.ok ? null : answer.fault }
       }),
     }
+  }
+
+  /** Of every owner that answers; whether an owner is up is a metric too. */
+  async metrics(): Promise<string> {
+    const { id, name } = this.#options
+    const told = await Promise.all(
+      [{ id, name, up: true }, ...this.#core.members.all].map(async owner => {
+        const own = owner.id === id
+        const text = own
+          ? await answer(this.#operator, 'metrics', null)
+          : owner.up && (await this.#asks.ask(owner.id, 'metrics', null))
+        const metrics = parse<Metric[]>(text)
+        const up = gauge('gyre_owner_up', 'Whether the owner answers.', metrics === undefined ? 0 : 1)
+        return { owner: owner.name, metrics: [up, ...(metrics ?? [])] }
+      }),
+    )
+    const { renderMetrics } = await import('./metrics.ts')
+    return renderMetrics(told)
   }
 
   async reopen(): Promise<ReopenReport> {

@@ -246,6 +246,8 @@ class Dispatcher implements RunningRole {
       links: () => this.#mesh.report(),
       reloader: this.#reloader,
       reopen: () => {},
+      served: () => ({ responses: {}, octets: 0 }),
+      logged: () => undefined,
       now,
     }
   }

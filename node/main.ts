@@ -115,6 +115,7 @@ export async function runNode(options: NodeOptions, configuration: Configuration
       reloader,
       log: log && (access => log.add(access)),
       reopen: () => log?.reopen(),
+      logged: () => log?.counters,
     },
     sites,
     configuration.limits,

@@ -7,7 +7,8 @@
  *   POST /api/v1/shift  { connection: number | 'all', to }     ShiftReport
  *   POST /api/v1/reload {}                                     ReloadReport
  *   POST /api/v1/reopen {}                                     ReopenReport
- *   GET  /api/v1/healthz, /api/v1/readyz                       { status }
+ *   GET  /api/v1/healthz, /api/v1/readyz                       { status }, also without /api/v1
+ *   GET  /metrics                                              the text format of Prometheus
  *
  * Errors are `{ code, message }` with the status of errors.ts.
  */

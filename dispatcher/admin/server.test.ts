@@ -74,6 +74,9 @@ class Cluster implements AdminBackend {
     this.asked.push(query)
     return selectConnections([connection], query)
   }
+  async metrics() {
+    return '# HELP gyre_owner_up Whether the owner answers.\n'
+  }
   async reopen() {
     return { owners: 2 }
   }
@@ -432,4 +435,17 @@ it('reloads, or says why not', async () => {
   expect(refused.status).toBe(409)
   expect(await refused.json()).toMatchObject({ code: 'CONFIG_REFUSED' })
   expect((await ask('/api/v1/reload')).status).toBe(405)
+})
+
+it('tells Prometheus, and says whether it is healthy and ready', async () => {
+  await start()
+  const metrics = await ask('/metrics')
+  expect(metrics.status).toBe(200)
+  expect(metrics.headers.get('content-type')).toBe('text/plain; version=0.0.4; charset=utf-8')
+  expect(await metrics.text()).toMatch(/^# HELP gyre_owner_up /)
+  expect((await ask('/healthz')).status).toBe(200)
+  expect((await ask('/readyz')).status).toBe(200)
+  cluster.current = { ...status, owners: [] }
+  expect((await ask('/readyz')).status).toBe(503)
+  expect((await ask('/healthz')).status).toBe(200)
 })

@@ -18,6 +18,9 @@ import {
 import { AdminError, statusOf } from './errors.ts'
 import { connectionsQuery, shiftRequest } from './validation.ts'
 
+/** Prometheus's text-based exposition format. */
+const METRICS_TYPE = 'text/plain; version=0.0.4; charset=utf-8'
+const JSON_TYPE = 'application/json; charset=utf-8'
 const MAX_BODY_OCTETS = 16_384
 const MAX_ADMIN_CONNECTIONS = 256
 /** Requests that the backend works at; more are told to come again. */
@@ -39,6 +42,8 @@ export interface AdminBackend {
   /** Rejects with CONFIG_REFUSED, with nothing changed, where an owner cannot put the configuration in force. */
   reload(): Promise<ReloadReport>
   reopen(): Promise<ReopenReport>
+  /** In the text format of Prometheus. */
+  metrics(): Promise<string>
 }
 
 export interface AdminServerOptions {
@@ -72,8 +77,9 @@ interface Input {
 
 interface Answer {
   readonly status: number
-  /** JSON. */
   readonly body: string
+  /** Default: JSON. */
+  readonly type?: string
 }
 
 export function createAdminServer(backend: AdminBackend, options: AdminServerOptions = {}): AdminServer {
@@ -124,8 +130,11 @@ function routesOf(backend: AdminBackend, options: AdminServerOptions): ReadonlyM
       `${API_PATH}/reopen`,
       { method: 'POST', timeoutMs: statusTimeoutMs, run: async () => ok(backend.reopen()) },
     ],
-    [`${API_PATH}/healthz`, get(() => ok({ status: 'ok' }))],
-    [`${API_PATH}/readyz`, get(() => ok(ready(backend)))],
+    ...['', API_PATH].flatMap((prefix): [string, Route][] => [
+      [`${prefix}/healthz`, get(() => ok({ status: 'ok' }))],
+      [`${prefix}/readyz`, get(() => ok(ready(backend)))],
+    ]),
+    ['/metrics', get(async () => ({ status: 200, body: await backend.metrics(), type: METRICS_TYPE }))],
   ])
 }
 
@@ -225,10 +234,14 @@ function answerOf(error: unknown): Answer {
   return { status: statusOf(known.code), body: JSON.stringify({ code: known.code, message: known.message }) }
 }
 
-function send(request: IncomingMessage, response: ServerResponse, { status, body }: Answer): void {
+function send(
+  request: IncomingMessage,
+  response: ServerResponse,
+  { status, body, type = JSON_TYPE }: Answer,
+): void {
   if (response.destroyed) return
   response.writeHead(status, {
-    'Content-Type': 'application/json; charset=utf-8',
+    'Content-Type': type,
     'Content-Length': Buffer.byteLength(body),
     'Cache-Control': 'no-store',
     'X-Content-Type-Options': 'nosniff',

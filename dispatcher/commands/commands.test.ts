@@ -123,6 +123,9 @@ class Cluster implements AdminBackend {
   async connections(query: ConnectionsQuery) {
     return selectConnections(connections, query)
   }
+  async metrics() {
+    return '# HELP gyre_owner_up Whether the owner answers.\n'
+  }
   async reopen() {
     return { owners: 2 }
   }

@@ -7,6 +7,7 @@ import { encodeOwnerMessage } from '../stack/messages.ts'
 import { OWNER_PROTOCOL, Owner } from '../stack/owner.ts'
 import type { OwnerConfig } from '../stack/owner-environment.ts'
 import type { PacketBatch } from '../tun/packet-batch.ts'
+import type { AccessLogCounters } from './access-log.ts'
 import type { Access } from './access-trail.ts'
 import type { ServerLimits } from './limits.ts'
 import {
@@ -47,6 +48,7 @@ export interface NodeWorld {
   readonly log?: ((access: Access) => void) | undefined
   /** The operator has moved the file of the log. */
   reopen?(): void
+  logged?(): AccessLogCounters | undefined
 }
 
 export class NodeCore {
@@ -113,6 +115,8 @@ export class NodeCore {
       links: () => world.links(),
       reloader: world.reloader,
       reopen: () => world.reopen?.(),
+      served: () => ({ responses: this.site.responses, octets: this.site.responseOctets }),
+      logged: () => world.logged?.(),
       now: () => world.now(),
     }
   }

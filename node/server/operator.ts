@@ -10,6 +10,7 @@ import type { OwnerCounters } from '../stack/counters.ts'
 import type { Usage } from '../stack/limits.ts'
 import { type Nstat, nstat } from '../stack/nstat.ts'
 import type { Owner } from '../stack/owner.ts'
+import type { AccessLogCounters } from './access-log.ts'
 import { clientText } from './client-text.ts'
 import type { Reloader } from './reloader.ts'
 
@@ -83,6 +84,10 @@ export interface OperatorHost {
   /** Undefined in a simulation. */
   readonly reloader: Reloader | undefined
   reopen(): void
+  /** Responses begun, by status, and their octets. */
+  served(): { readonly responses: Readonly<Record<number, number>>; readonly octets: number }
+  /** Of the access log; undefined where there is none. */
+  logged(): AccessLogCounters | undefined
   now(): number
 }
 
@@ -103,6 +108,11 @@ export async function answer(
       return JSON.stringify(await host.reloader?.check())
     case 'reload-apply':
       return JSON.stringify(host.reloader?.apply(String(details)))
+    case 'metrics': {
+      // Here, because it takes its time to load, and who is not scraped has no need of it.
+      const { ownerMetrics } = await import('./owner-metrics.ts')
+      return JSON.stringify(await ownerMetrics(host))
+    }
     case 'reopen':
       host.reopen()
       return 'true'

@@ -62,6 +62,24 @@ export interface OwnerCounters {
   /** Packets that were not TCP for the VIP, malformed or with a bad checksum, by verdict. */
   discarded: Record<string, number>
   closed: number
+  /** How long shifts from here took, to SHIFTED. */
+  readonly shiftMs: DurationCounts
+}
+
+/** Upper bounds of `DurationCounts`, in ms; the last bucket has none. */
+export const SHIFT_BOUNDS_MS = [0.1, 0.25, 0.5, 1, 2.5, 5, 10, 25, 50, 100, 250, 1_000, 5_000]
+
+export interface DurationCounts {
+  readonly counts: number[]
+  /** In ms. */
+  sum: number
+}
+
+export function countDuration(durations: DurationCounts, ms: number): void {
+  let bucket = 0
+  while (bucket < SHIFT_BOUNDS_MS.length && ms > (SHIFT_BOUNDS_MS[bucket] as number)) bucket++
+  durations.counts[bucket] = (durations.counts[bucket] ?? 0) + 1
+  durations.sum += ms
 }
 
 export function createOwnerCounters(): OwnerCounters {
@@ -99,6 +117,7 @@ export function createOwnerCounters(): OwnerCounters {
     },
     discarded: {},
     closed: 0,
+    shiftMs: { counts: SHIFT_BOUNDS_MS.concat(0).fill(0), sum: 0 },
   }
 }
 

@@ -16,7 +16,7 @@ import {
 import { OutgoingShifts, type ShiftResult } from '../../shift/outgoing.ts'
 import { adopt } from '../tcp/adoption.ts'
 import { Connection, Forward } from './connection.ts'
-import { count } from './counters.ts'
+import { count, countDuration } from './counters.ts'
 import { TOMBSTONE_MS } from './forwards.ts'
 import type { Owner } from './owner.ts'
 import { SHIFT_PROTOCOL } from './owner.ts'
@@ -179,7 +179,10 @@ export class OwnerShifts {
   #finished(connection: Connection, result: ShiftResult, now: number): void {
     const { counters, application } = this.#owner
     if (!result.ok) count(counters.aborted, result.reason)
-    else if (result.confirmed) counters.confirmed++
+    else if (result.confirmed) {
+      counters.confirmed++
+      countDuration(counters.shiftMs, result.ms)
+    }
     if (this.#given.delete(connection.id)) application.released(connection, now)
   }
 
