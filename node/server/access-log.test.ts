@@ -176,6 +176,11 @@ describe('the trail of a connection', () => {
     expect(importTrail([owners, []], 99, 0, 0)?.owners).toEqual([...owners.slice(1), 99])
   })
 
+  it('names an owner once that put the connection away', () => {
+    expect(importTrail([[1, 2], []], 2, 0, 0)?.owners).toEqual([1, 2])
+    expect(importTrail([[1, 2], []], 1, 0, 0)?.owners).toEqual([1, 2, 1])
+  })
+
   it.each([
     7,
     [],

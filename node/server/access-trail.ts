@@ -124,6 +124,8 @@ export function importTrail(
   const [owners, pending] = plain
   if (!Array.isArray(owners) || !owners.every(isCount) || !Array.isArray(pending)) return undefined
   if (owners.length > MAX_OWNERS || pending.length > MAX_PENDING) return undefined
+  // An owner that only put the connection away, or took it back, is no further one.
+  if (owners.at(-1) === owner) trail.owners.pop()
   trail.owners.unshift(...owners)
   if (trail.owners.length > MAX_OWNERS) trail.owners.shift()
   for (const item of pending) {
