@@ -1,5 +1,6 @@
 /** `npm run bench`: lists the benchmarks, or runs one. */
 import { Command, InvalidArgumentError } from 'commander'
+import { conformance } from './conformance/command.ts'
 import { differential } from './differential/command.ts'
 import { fuzz } from './fuzz.ts'
 import { single } from './single.ts'
@@ -41,6 +42,14 @@ program
   .option('--only <text>', 'only workloads whose name holds this', '')
   .option('--json', 'print JSON', false)
   .action(single)
+
+program
+  .command('conformance')
+  .description('the raw-socket cases of HTTP against a server that listens')
+  .option('--against <server>', 'nginx, or host:port of a server of the root that --make-root makes', 'nginx')
+  .option('--make-root <folder>', 'only make the document root in a folder, and print its path')
+  .option('--timing', 'the cases that take minutes too', false)
+  .action(conformance)
 
 program
   .command('throughput')

@@ -18,7 +18,8 @@ export function conditional(
     section: rfc,
     level,
     name,
-    closes: false,
+    // RFC 9112 §9.6: a server may end the connection whenever it likes; it does so at most after an error.
+    closes: expected.status.every(status => status < 400) ? false : 'either',
     steps: [
       { send: get(), expect: [FILE] },
       {

@@ -67,7 +67,7 @@ const choice: readonly Case[] = [
   ]),
 ]
 
-/** The tags of three representations of one resource: the first step asks for each. */
+/** The tags of two representations of one resource: the first step asks for each. */
 function tagged(
   name: string,
   rfc: string,
@@ -80,7 +80,7 @@ function tagged(
     name,
     closes: false,
     steps: [
-      { send: style('identity') + style('gzip') + style('br'), expect: [{ status: [200] }, GZIP, BR] },
+      { send: style('identity') + style('gzip'), expect: [{ status: [200] }, GZIP] },
       { send: then, expect: [expected] },
     ],
   }
@@ -96,14 +96,12 @@ const validators: readonly Case[] = [
     closes: false,
     steps: [
       {
-        send: style('identity') + style('gzip') + style('br'),
+        send: style('identity') + style('gzip'),
         expect: [
           { status: [200] },
-          GZIP,
           {
-            ...BR,
-            check: ({ fields }, seen) =>
-              new Set([tag(seen, 0), tag(seen, 1), fields.get('etag')]).size === 3 ? undefined : 'equal tags',
+            ...GZIP,
+            check: ({ fields }, seen) => (tag(seen, 0) === fields.get('etag') ? 'equal tags' : undefined),
           },
         ],
       },
@@ -118,7 +116,7 @@ const validators: readonly Case[] = [
   tagged(
     'the tag of another is no match',
     'RFC 9110 §13.1.2',
-    seen => style('gzip', `If-None-Match: ${tag(seen, 2)}`),
+    seen => style('gzip', `If-None-Match: ${tag(seen, 0)}`),
     GZIP,
   ),
   tagged(
@@ -134,14 +132,14 @@ const validators: readonly Case[] = [
   tagged(
     'If-Range with its own tag',
     'RFC 9110 §13.1.5',
-    seen => style('br', `If-Range: ${tag(seen, 2)}`, 'Range: bytes=0-2'),
-    { status: [206], body: 'br:' },
+    seen => style('gzip', `If-Range: ${tag(seen, 1)}`, 'Range: bytes=0-2'),
+    { status: [206], body: 'gz:' },
   ),
   tagged(
     'If-Range with the tag of another',
     'RFC 9110 §13.1.5',
-    seen => style('br', `If-Range: ${tag(seen, 1)}`, 'Range: bytes=0-2'),
-    BR,
+    seen => style('gzip', `If-Range: ${tag(seen, 0)}`, 'Range: bytes=0-2'),
+    GZIP,
   ),
 ]
 

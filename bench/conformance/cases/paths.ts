@@ -84,7 +84,7 @@ const HOME = {
   status: [200, 301, 302, 307, 308, 400, 403, 404],
   check: ({ fields, lines }: Response) => {
     const location = fields.get('location')
-    if (location !== undefined && /^(?:\/\/|\/\\|\\|https?:\/\/(?!example\.test\/))/i.test(location))
+    if (location !== undefined && /^(?:\/\/|\/\\|\\|https?:\/\/(?!example\.test(?::\d+)?\/))/i.test(location))
       return `Location ${location}`
     return lines.some(line => /^x-injected/i.test(line)) ? 'an injected field' : undefined
   },

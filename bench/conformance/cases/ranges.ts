@@ -121,7 +121,7 @@ function parts(...wanted: readonly (readonly [string, string])[]): Expected {
 
 /** Whatever the set: no more than the file and the frame of its parts. */
 const bounded = (limit: number): Expected => ({
-  status: [200, 206, 416],
+  status: [200, 206, 400, 416, 431],
   check: ({ body }) => (body.length <= limit ? undefined : `${body.length} octets`),
 })
 
