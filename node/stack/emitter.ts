@@ -53,6 +53,8 @@ export class Emitter {
     header.srcPort = flow.localPort
     header.dstPort = flow.remotePort
     header.ecn = out.ecn
+    header.dscp = out.dscp
+    header.ttl = out.ttl
     header.seq = out.seq
     header.ack = out.ack
     header.flags = out.flags

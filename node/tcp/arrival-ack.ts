@@ -7,6 +7,7 @@ import { acknowledgeNow, challenge } from './acknowledgement.ts'
 import { hystartRound, hystartSample } from './congestion.ts'
 import { enterClosed, enterTimeWait, moveTo } from './ending.ts'
 import { ACKED, FIN_ACKED } from './events.ts'
+import { isCongestion, probeAcknowledged } from './mtu-search.ts'
 import { establish } from './open.ts'
 import {
   armRetransmission,
@@ -67,7 +68,10 @@ export function takeAcknowledgement(tcb: Tcb, segment: Segment, ack: Seq, now: n
   clearDelivery(delivery)
   report.highest = ack
   report.hasDuplicate = false
-  if (acked > 0) advanceUna(tcb, ack)
+  if (acked > 0) {
+    advanceUna(tcb, ack)
+    if (tcb.mtu.probe > 0) probeAcknowledged(tcb, ack, now)
+  }
   if (hasSack) takeSack(tcb, segment, delivery, report)
   if (!tcb.sack) countDuplicates(tcb, segment, acked, oldWindow)
   if (tcb.ecn.on && (segment.flags & (ECE | SYN)) === ECE) reduceForEcn(tcb)
@@ -162,10 +166,15 @@ function recover(tcb: Tcb, advanced: boolean, now: number): void {
   noteDelivered(tcb, delivery, report.highest, now)
   if (before === 'LOSS') undoTimeout(tcb, delivery)
   const lost = tcb.sack ? detectLoss(tcb, now) : detectRenoLoss(tcb, advanced)
-  if (lost && (recovery.phase === 'OPEN' || recovery.phase === 'CWR')) enterRecovery(tcb)
+  if (lost && (recovery.phase === 'OPEN' || recovery.phase === 'CWR') && isCongestion(tcb, now))
+    enterRecovery(tcb)
   if (delivery.delivered > 0 || delivery.acked > 0) advance(tcb, delivery, lost, now)
   if (before === 'RECOVERY' && recovery.phase === 'OPEN') endRecoveryRound(tcb)
-  if (snd.wnd === 0 && recovery.retries > ZERO_WINDOW_RETRIES) recovery.retries = ZERO_WINDOW_RETRIES
+  if (snd.wnd === 0) {
+    // MUST-37: the peer is there, so neither R2 nor a user timeout runs; SHLD-17: not even for what it shrank away from.
+    if (recovery.retries > ZERO_WINDOW_RETRIES) recovery.retries = ZERO_WINDOW_RETRIES
+    recovery.retriesAt = NEVER
+  }
 }
 
 /** What the acknowledgement of our FIN means in each state. */

@@ -2,15 +2,16 @@
  * The sixth to eighth steps of RFC 9293 §3.10.7.4: urgent data (taken in line, RFC 6093), the segment text with
  * reassembly and D-SACK, and the FIN.
  */
-import { FIN, type Segment } from '../wire/segment.ts'
+import { FIN, type Segment, URG } from '../wire/segment.ts'
 import { acknowledgeData, acknowledgeEach, acknowledgeNow, receiveWindow } from './acknowledgement.ts'
 import type { Verdict } from './arrival-ack.ts'
 import { enterTimeWait, moveTo } from './ending.ts'
-import { PEER_FIN, READABLE } from './events.ts'
+import { PEER_FIN, READABLE, URGENT } from './events.ts'
 import { createInsertion, insert, takeContiguous } from './out-of-order.ts'
 import { appendBorrowed } from './receive-queue.ts'
+import { measureReceiveRtt } from './receive-tuning.ts'
 import { noteRecent } from './sack.ts'
-import { add, asSeq, diff, gt, lt, type Seq } from './seq.ts'
+import { add, asSeq, diff, ge, gt, le, lt, type Seq } from './seq.ts'
 import type { Tcb } from './tcb.ts'
 
 // Filled and read within one call.
@@ -24,6 +25,7 @@ function receives(tcb: Tcb): boolean {
 export function textStep(tcb: Tcb, segment: Segment, now: number): Verdict | undefined {
   if (!receives(tcb)) return 'done'
   const { payloadLength } = segment
+  if ((segment.flags & URG) !== 0) urgentStep(tcb, segment)
   if (payloadLength === 0) return undefined
   const { rcv } = tcb
   const seq = asSeq(segment.seq)
@@ -44,6 +46,17 @@ export function textStep(tcb: Tcb, segment: Segment, now: number): Verdict | und
   return undefined
 }
 
+/** The sixth: the pointer, which stands behind the last urgent octet (MUST-62). The octets themselves stay in line. */
+function urgentStep(tcb: Tcb, segment: Segment): void {
+  const { rcv } = tcb
+  const up = add(asSeq(segment.seq), segment.urgent)
+  const from = rcv.urgent ? rcv.up : add(rcv.nxt, -tcb.receiveQueue.octets)
+  if (le(up, from)) return
+  rcv.up = up
+  rcv.urgent = true
+  tcb.events |= URGENT
+}
+
 function inOrder(tcb: Tcb, segment: Segment, seq: Seq, skip: number, length: number, now: number): void {
   const { rcv, timers } = tcb
   if (skip > 0) noteDuplicateText(tcb, seq, rcv.nxt)
@@ -51,6 +64,7 @@ function inOrder(tcb: Tcb, segment: Segment, seq: Seq, skip: number, length: num
   appendBorrowed(tcb.receiveQueue, segment.octets, segment.payloadStart + skip, fresh)
   rcv.nxt = add(rcv.nxt, fresh)
   tcb.events |= READABLE
+  if (ge(rcv.nxt, rcv.rttEnd)) measureReceiveRtt(tcb, now)
   if (tcb.state === 'FIN-WAIT-2') timers.lifetime = now + tcb.config.finWait2Ms
   acknowledgeData(tcb, fresh, now)
   if (tcb.outOfOrder.runs.length === 0) return
@@ -62,10 +76,9 @@ function inOrder(tcb: Tcb, segment: Segment, seq: Seq, skip: number, length: num
 function outOfOrder(tcb: Tcb, segment: Segment, seq: Seq, length: number): void {
   const { counters } = tcb.config
   insert(tcb.outOfOrder, seq, segment.octets, segment.payloadStart, length, insertion)
-  if (insertion.fresh) {
-    counters.TCPOFOQueue++
-    noteRecent(tcb, seq)
-  }
+  if (insertion.fresh) counters.TCPOFOQueue++
+  // The first block is that of the segment which causes the acknowledgement, new or not (RFC 2018 §4, RFC 2883 §4).
+  noteRecent(tcb, seq)
   if (insertion.merged) counters.TCPOFOMerge++
   if (insertion.dropped) counters.TCPOFODrop++
   if (insertion.duplicateLeft !== insertion.duplicateRight) {

@@ -109,8 +109,10 @@ function resetStep(tcb: Tcb, segment: Segment, now: number): Verdict | undefined
     challenge(tcb, now)
     return 'dropped'
   }
+  // MUST-11: what came from LISTEN returns to it, and its user knew of nothing yet.
+  const unknown = tcb.state === 'SYN-RECEIVED' && tcb.passive
   const closing = tcb.state === 'CLOSING' || tcb.state === 'LAST-ACK' || tcb.state === 'TIME-WAIT'
-  enterClosed(tcb, closing ? 0 : RESET)
+  enterClosed(tcb, closing || unknown ? 0 : RESET)
   return 'done'
 }
 

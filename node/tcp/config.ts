@@ -4,6 +4,7 @@
  * what was negotiated or measured, which stands in the TCB.
  */
 import { createCounters, type TcpCounters } from './counters.ts'
+import { DEFAULT_TTL } from './transmission.ts'
 
 /** Owner ids have at most this many bits: the tick of 2^k ms must not exceed about 1 s (RFC 7323 §5.4). */
 export const MAX_OWNER_ID_BITS = 10
@@ -42,6 +43,11 @@ export interface TcpConfig {
   /** RFC 9293 §3.7.4 (SHLD-7 lets an application turn it off): hold back small segments while data is in flight. */
   readonly nagle: boolean
 
+  /** Differentiated Services field of a connection's segments until the application chooses another; 0–63 (RFC 2474). */
+  readonly dscp: number
+  /** Time to live (hop limit) of our packets; 1–255 (RFC 9293 §3.9.2, MUST-49). */
+  readonly ttl: number
+
   /** ms; RFC 6298 §2.1. */
   readonly rtoInitialMs: number
   /** ms added to SRTT at least; 1–rtoMaxMs. Linux: 200 (RFC 6298 §2.4 says 1 s, which all large stacks shorten). */
@@ -56,10 +62,18 @@ export interface TcpConfig {
   readonly retries: number
   /** The same after the application closed; Linux tcp_orphan_retries' effective 8. */
   readonly closedRetries: number
-  /** ms that octets may stay unacknowledged, beside R2; Infinity: R2 alone (RFC 9293 §3.9.1 user timeout). */
+  /** R1 of RFC 9293 §3.8.3: as many retransmissions make a SOFT_ERROR. At least 3 (SHLD-10); Linux tcp_retries1. */
+  readonly troubleRetries: number
+  /**
+   * ms that octets may stay unacknowledged, beside R2; Infinity: R2 alone. The user timeout of RFC 9293 §3.9.1; it is
+   * local, the option of RFC 5482 is neither sent nor taken. `setUserTimeout` changes it for one connection.
+   */
   readonly userTimeoutMs: number
 
-  /** ms of silence before the first keepalive; Infinity: off, the default that RFC 9293 MUST-25 asks for. */
+  /**
+   * ms of silence before the first keepalive; Infinity: off, the default that RFC 9293 MUST-25 asks for. `setKeepalive`
+   * changes it for one connection.
+   */
   readonly keepaliveIdleMs: number
   /** ms between keepalives; Linux tcp_keepalive_intvl. */
   readonly keepaliveIntervalMs: number
@@ -92,6 +106,8 @@ export interface TcpConfig {
 /** 64 MiB: 100 Gbit/s over 5 ms; more would only fill buffers. */
 export const DEFAULT_MAX_CWND_OCTETS = 64 * 1024 * 1024
 export const DEFAULT_RECEIVE_MAX_OCTETS = 4 * 1024 * 1024
+/** ms of silence before a keepalive where the application asks for them and names none: two hours (MUST-28). */
+export const DEFAULT_KEEPALIVE_IDLE_MS = 7_200_000
 
 const DEFAULTS: Omit<TcpConfig, 'counters'> = {
   mssV4: 1460,
@@ -106,6 +122,8 @@ const DEFAULTS: Omit<TcpConfig, 'counters'> = {
   windowScaling: true,
   ecn: true,
   nagle: false,
+  dscp: 0,
+  ttl: DEFAULT_TTL,
   rtoInitialMs: 1_000,
   rtoMinMs: 200,
   rtoMaxMs: 60_000,
@@ -113,6 +131,7 @@ const DEFAULTS: Omit<TcpConfig, 'counters'> = {
   synAckRetries: 5,
   retries: 15,
   closedRetries: 8,
+  troubleRetries: 3,
   userTimeoutMs: Number.POSITIVE_INFINITY,
   keepaliveIdleMs: Number.POSITIVE_INFINITY,
   keepaliveIntervalMs: 75_000,

@@ -48,7 +48,12 @@ export interface TcpCounters {
   /** Segments without timestamps on a connection that negotiated them (RFC 7323 §3.2): dropped. */
   TSMissing: number
   TWRecycled: number
+  /** The path took less than was sent, by ICMP or by a black hole; probes for more that arrived, and that did not. */
   TCPMTUPReduced: number
+  TCPMTUPSuccess: number
+  TCPMTUPFail: number
+  /** ICMP errors that quote no sequence number in flight. */
+  OutOfWindowIcmps: number
   /** Packets that carried CE, and window reductions that an ECE asked for. */
   InCEPkts: number
   TCPECNReductions: number
@@ -104,6 +109,9 @@ export function createCounters(): TcpCounters {
     TSMissing: 0,
     TWRecycled: 0,
     TCPMTUPReduced: 0,
+    TCPMTUPSuccess: 0,
+    TCPMTUPFail: 0,
+    OutOfWindowIcmps: 0,
     InCEPkts: 0,
     TCPECNReductions: 0,
     ShiftAdopted: 0,

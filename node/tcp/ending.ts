@@ -2,7 +2,7 @@
  * How a connection ends: into CLOSED for a reason, and into TIME-WAIT. Kept apart because every step of segment
  * arrival and every timer may get there.
  */
-import { CLOSED, RESET, TIMED_OUT } from './events.ts'
+import { CLOSED, TIMED_OUT } from './events.ts'
 import type { State, Tcb } from './tcb.ts'
 
 const NEVER = Number.POSITIVE_INFINITY
@@ -34,10 +34,9 @@ export function disarmAll(tcb: Tcb): void {
 export function enterClosed(tcb: Tcb, why: number): void {
   if (tcb.state === 'CLOSED') return
   const { counters } = tcb.config
-  if ((why & RESET) !== 0) {
-    if (tcb.state === 'SYN-SENT' || tcb.state === 'SYN-RECEIVED') counters.AttemptFails++
-    else if (isEstablished(tcb.state)) counters.EstabResets++
-  }
+  // RFC 4022 tcpAttemptFails and tcpEstabResets: straight to CLOSED from these states, whatever the reason.
+  if (tcb.state === 'SYN-SENT' || tcb.state === 'SYN-RECEIVED') counters.AttemptFails++
+  else if (isEstablished(tcb.state)) counters.EstabResets++
   if ((why & TIMED_OUT) !== 0) counters.TCPAbortOnTimeout++
   moveTo(tcb, 'CLOSED')
   tcb.snd.pending = 0

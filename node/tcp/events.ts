@@ -25,6 +25,11 @@ export const STARVED = 0x100
 /** After `adopt`: a segment that echoes our own owner id arrived, so the peer's packets reach us directly. */
 export const CONFIRMED = 0x200
 
+/** The peer has urgent octets on the way: `urgentOctets(tcb)` says how many (RFC 9293 MUST-32). */
+export const URGENT = 0x400
+/** Something stands in the way of the octets, `softError(tcb)`; the connection goes on. */
+export const SOFT_ERROR = 0x800
+
 export function takeEvents(tcb: Tcb): number {
   const events = tcb.events
   tcb.events = 0

@@ -10,10 +10,17 @@ import type { Tcb } from './tcb.ts'
 import { stamp } from './timestamps.ts'
 import { clearTransmission, type Transmission } from './transmission.ts'
 
+/** What the IP header of every segment of a connection has, whatever the segment is. */
+export function fillIpFields(tcb: Tcb, out: Transmission): void {
+  out.dscp = tcb.user.dscp
+  out.ttl = tcb.config.ttl
+}
+
 /** Fills everything but payload: the header fields, timestamps and SACK blocks that every segment has. */
 export function fillHeader(tcb: Tcb, now: number, seq: Seq, flags: number, out: Transmission): void {
   const { counters } = tcb.config
   clearTransmission(out)
+  fillIpFields(tcb, out)
   out.seq = seq
   out.flags = tcb.ecn.echo ? flags | ECE : flags
   out.ack = tcb.rcv.nxt

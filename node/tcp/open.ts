@@ -2,6 +2,7 @@
  * How a connection begins: from a SYN that arrived (RFC 9293 §3.10.7.2, LISTEN), or by asking for one (OPEN),
  * what both ends negotiate in their SYNs, and the step into ESTABLISHED.
  */
+import { isMartian4, isMartian6 } from '../wire/address.ts'
 import { ACK, CWR, ECE, type Segment, SYN } from '../wire/segment.ts'
 import { DEFAULT_PEER_MSS_V4, DEFAULT_PEER_MSS_V6, type TcpConfig } from './config.ts'
 import { initialWindow } from './congestion.ts'
@@ -16,6 +17,8 @@ export const TIMESTAMP_OPTION_OCTETS = 12
 export const MIN_PEER_MSS = 88
 /** RFC 7323 §2.3. */
 export const MAX_WINDOW_SCALE = 14
+/** RFC 6298 §5.7: the timeout after a handshake whose SYN was lost, so that it gave no sample. */
+const RTO_AFTER_LOST_SYN_MS = 3_000
 
 /** The connection's flow as the receiver of `segment` sees it. */
 export function flowOf(segment: Segment): Flow {
@@ -100,8 +103,15 @@ export function acceptSyn(
   return tcb
 }
 
-/** OPEN: the TCB is in SYN-SENT with its SYN to be sent. */
+/** Whether the remote end of the flow can be one: not broadcast, multicast or unspecified (MUST-46). */
+function isUnicast(flow: Flow): boolean {
+  if (flow.family === 4) return !isMartian4(flow.remote3)
+  return !isMartian6(flow.remote0, flow.remote1, flow.remote2)
+}
+
+/** OPEN: the TCB is in SYN-SENT with its SYN to be sent. Throws a RangeError for an address that is nobody's. */
 export function connect(config: TcpConfig, flow: Flow, isn: number, tsOffset: number, now: number): Tcb {
+  if (!isUnicast(flow)) throw new RangeError('a connection needs a unicast address at its other end')
   const tcb = createTcb(config, flow, 'SYN-SENT', isn, tsOffset, now)
   startClock(tcb, now)
   tcb.congestion.cwnd = initialWindow(config, tcb.snd.mss)
@@ -125,7 +135,11 @@ export function establish(tcb: Tcb, segment: Segment, now: number): void {
   congestion.hyStart = snd.nxt
   congestion.hyEnd = snd.nxt
   rcv.tuneAt = now
-  tcb.timers.keepalive = now + config.keepaliveIdleMs
+  rcv.rttAt = now
+  rcv.rttEnd = add(rcv.nxt, rcv.limit)
+  if (tcb.recovery.retries > 0 && tcb.rtt.srttMs === 0)
+    tcb.rtt.rtoMs = Math.min(Math.max(tcb.rtt.rtoMs, RTO_AFTER_LOST_SYN_MS), config.rtoMaxMs)
+  tcb.timers.keepalive = now + tcb.user.keepaliveIdleMs
   config.counters.CurrEstab++
   // A FIN that was asked for before goes out now (RFC 9293 §3.10.4).
   if (snd.finQueued) tcb.state = 'FIN-WAIT-1'

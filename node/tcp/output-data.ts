@@ -6,7 +6,8 @@ import { ACK, CWR, FIN, PSH } from '../wire/segment.ts'
 import { noteLimit, noteUse, resumeAfterIdle } from './congestion.ts'
 import { STARVED } from './events.ts'
 import { fillHeader } from './header.ts'
-import { armRetransmission, scheduleLossProbe } from './rack.ts'
+import { mtuProbeSent, probePayload } from './mtu-search.ts'
+import { armRetransmission, noteUnanswered, scheduleLossProbe } from './rack.ts'
 import { pipe } from './recovery.ts'
 import { backedOff } from './rtt.ts'
 import { pendingSackBlocks, sackOptionOctets } from './sack.ts'
@@ -14,8 +15,11 @@ import {
   appendRecord,
   endOf,
   firstLost,
+  flagsOf,
   isFull,
   markRetransmitted,
+  RETRANSMITTED,
+  sentAtOf,
   sentCount,
   split,
   startOf,
@@ -32,6 +36,8 @@ const MIN_DEFER_SEGMENTS = 16
 const DEFER_DIVISOR = 4
 /** Waiting for more room costs throughput: at most for what the window sends in so many ms (Linux tcp_tso_autosize: 1). */
 const MAX_DEFER_MS = 1
+/** ms that tell two transmissions of one instant apart; what a snapshot keeps of a time. */
+const ORDER_GRAIN_MS = 0.001
 /** The ECN codepoint ECT(0). */
 const ECT0 = 2
 
@@ -87,6 +93,9 @@ export function newData(tcb: Tcb, now: number, out: Transmission): boolean {
   const cwndRoom = roomInCwnd(tcb)
   const size = segmentOctets(tcb)
   let length = worthSending(tcb, unsent, windowRoom, cwndRoom, size)
+  const probe =
+    tcb.mtu.probeAt <= now && size === snd.mss ? probePayload(tcb, unsent, Math.min(windowRoom, cwndRoom)) : 0
+  if (probe > 0) length = probe
   if (length === 0 && cwndRoom < unsent && cwndRoom < windowRoom) noteLimit(tcb)
   if (length > 0) {
     const found = residentOctets(tcb, snd.nxt, length)
@@ -99,6 +108,10 @@ export function newData(tcb: Tcb, now: number, out: Transmission): boolean {
     return false
   }
   sendNew(tcb, now, length, fin, length === unsent, out)
+  if (probe > 0 && length === probe) {
+    out.segmentSize = probe
+    mtuProbeSent(tcb, probe)
+  }
   return true
 }
 
@@ -118,7 +131,7 @@ function worthSending(tcb: Tcb, unsent: number, windowRoom: number, cwndRoom: nu
   const most = tcb.ecn.cwr ? size : MAX_PAYLOAD_OCTETS
   const room = Math.min(windowRoom, cwndRoom)
   if (unsent <= room && unsent <= most) {
-    if (tcb.config.nagle && unsent < size && sent.inFlight > 0 && !snd.finQueued) return 0
+    if (tcb.user.nagle && unsent < size && sent.inFlight > 0 && !snd.finQueued) return 0
     return unsent
   }
   if (room >= size) {
@@ -170,8 +183,8 @@ function sendNew(
   if (ecn.on && length > 0) out.ecn = ECT0
   snd.nxt = add(seq, length + (fin ? 1 : 0))
   if (fin) snd.finSent = true
-  snd.lastAt = now
-  appendRecord(sent, seq, snd.nxt, now, 0)
+  if (now > snd.lastAt) snd.lastAt = now
+  appendRecord(sent, seq, snd.nxt, snd.lastAt, 0)
   ack.quick = 0
   timers.persist = NEVER
   if (recovery.phase !== 'OPEN') {
@@ -217,6 +230,18 @@ function coversFin(tcb: Tcb, start: Seq, length: number): boolean {
   return tcb.snd.finSent && add(start, length) === tcb.snd.nxt
 }
 
+/**
+ * When a repetition is sent: now, but after new octets that were sent at this same instant. RACK orders equal times by
+ * sequence number (RFC 8985 §6.2), and would find the repetition lost as soon as those octets arrive.
+ */
+function repetitionTime(tcb: Tcb, now: number): number {
+  const { snd, sent } = tcb
+  if (now > snd.lastAt) return now
+  const last = sentCount(sent) - 1
+  const afterNew = (flagsOf(sent, last) & RETRANSMITTED) === 0 && sentAtOf(sent, last) === snd.lastAt
+  return afterNew ? snd.lastAt + ORDER_GRAIN_MS : snd.lastAt
+}
+
 /** Sends the first `length` sequence numbers of record `index` again. */
 function sendAgain(tcb: Tcb, now: number, index: number, wanted: number, out: Transmission): boolean {
   const { snd, sent, recovery, config } = tcb
@@ -242,7 +267,9 @@ function sendAgain(tcb: Tcb, now: number, index: number, wanted: number, out: Tr
   out.retransmission = true
   // In octets, not in sequence numbers: a queue may be longer than those can tell apart.
   if (octets > 0 && diff(start, tcb.sendQueue.base) + octets >= tcb.sendQueue.octets) out.flags |= PSH
-  markRetransmitted(sent, index, now)
+  if (start === snd.una) noteUnanswered(tcb, now)
+  snd.lastAt = repetitionTime(tcb, now)
+  markRetransmitted(sent, index, snd.lastAt)
   const packets = Math.max(1, Math.ceil(octets / Math.max(out.segmentSize, 1)))
   config.counters.RetransSegs += packets
   if (recovery.phase === 'LOSS') config.counters.TCPSlowStartRetrans += packets
@@ -250,7 +277,6 @@ function sendAgain(tcb: Tcb, now: number, index: number, wanted: number, out: Tr
   recovery.undoOctets += length
   recovery.prrOut += length
   recovery.prrForce = false
-  snd.lastAt = now
   if (start === snd.una) armRetransmission(tcb, now)
   return true
 }

@@ -4,7 +4,7 @@
  */
 import { ACK, RST, SYN } from '../wire/segment.ts'
 import { acknowledged, offerWindow } from './acknowledgement.ts'
-import { fillHeader } from './header.ts'
+import { fillHeader, fillIpFields } from './header.ts'
 import { ecnSynFlags, ownWindowScale } from './open.ts'
 import { lossProbe, newData, retransmission } from './output-data.ts'
 import { armRetransmission } from './rack.ts'
@@ -60,6 +60,7 @@ function synchronize(tcb: Tcb, now: number, out: Transmission): boolean {
   if (again && (flagsOf(sent, 0) & LOST) === 0) return false
   const open = tcb.state === 'SYN-SENT'
   clearTransmission(out)
+  fillIpFields(tcb, out)
   out.seq = snd.iss
   out.flags = (open ? SYN : SYN | ACK) | ecnSynFlags(tcb)
   out.ack = open ? 0 : tcb.rcv.nxt
@@ -95,6 +96,7 @@ function synAckScale(tcb: Tcb): number {
 function reset(tcb: Tcb, now: number, out: Transmission): boolean {
   const { snd, config } = tcb
   clearTransmission(out)
+  fillIpFields(tcb, out)
   out.window = 0
   config.counters.OutSegs++
   config.counters.OutRsts++

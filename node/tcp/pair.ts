@@ -86,6 +86,8 @@ export interface LinkOptions {
   merge: boolean
   /** Marks CE instead of dropping when the queue is half full. */
   ecn: boolean
+  /** Longer packets vanish without a word: a black hole. */
+  mtu: number
 }
 
 export const PERFECT: LinkOptions = {
@@ -97,8 +99,10 @@ export const PERFECT: LinkOptions = {
   queueOctets: Number.POSITIVE_INFINITY,
   merge: false,
   ecn: false,
+  mtu: Number.POSITIVE_INFINITY,
 }
 
+/** IPv4 and TCP with timestamps. */
 const HEADER_OCTETS = 52
 
 /** One direction. */
@@ -118,7 +122,7 @@ export class Link {
   send(segment: Segment): void {
     const { world, options } = this
     this.packets++
-    if (world.random() < options.loss) {
+    if (world.random() < options.loss || segment.payloadLength + HEADER_OCTETS > options.mtu) {
       this.dropped++
       return
     }
@@ -284,7 +288,12 @@ export class Host {
   }
 }
 
-export function testFlow(localPort: number, remotePort: number, local3 = 1, remote3 = 2): Flow {
+export function testFlow(
+  localPort: number,
+  remotePort: number,
+  local3 = 0x0a000001,
+  remote3 = 0x0a000002,
+): Flow {
   return {
     family: 4,
     local0: 0,

@@ -43,7 +43,7 @@ function sentAfter(at: number, end: Seq, otherAt: number, otherEnd: Seq): boolea
 export function noteDelivered(tcb: Tcb, delivery: Delivery, highest: Seq, now: number): void {
   const { rack, rtt } = tcb
   if (delivery.latestAt !== Number.NEGATIVE_INFINITY) {
-    const rttMs = now - delivery.latestAt
+    const rttMs = Math.max(0, now - delivery.latestAt)
     // A repetition acknowledged sooner than any round trip is an acknowledgement of the original.
     if (!delivery.latestRetransmitted || rttMs >= rtt.minMs) {
       rack.rttMs = rttMs
@@ -164,7 +164,23 @@ export function settleLossProbe(tcb: Tcb, ack: Seq, duplicateEnd: Seq, hasDuplic
   }
 }
 
-/** RFC 6298 §5.1 and §5.3. */
+/**
+ * The first octet in flight is about to be sent again. The user timeout counts from when it was sent first (RFC 9293
+ * §3.9.1 OPEN), and behind a closed window from the first repetition that goes unanswered.
+ */
+export function noteUnanswered(tcb: Tcb, now: number): void {
+  const { recovery, sent, snd } = tcb
+  if (recovery.retriesAt !== NEVER) return
+  recovery.retriesAt = snd.wnd === 0 && tcb.state !== 'SYN-SENT' ? now : Math.min(sentAtOf(sent, 0), now)
+}
+
+/** RFC 6298 §5.1 and §5.3; once it has expired, not beyond the user timeout. */
 export function armRetransmission(tcb: Tcb, now: number): void {
-  tcb.timers.rto = sentCount(tcb.sent) === 0 ? NEVER : now + backedOff(tcb, tcb.recovery.retries)
+  const { recovery, sent, timers, user } = tcb
+  if (sentCount(sent) === 0) timers.rto = NEVER
+  else {
+    const at = now + backedOff(tcb, recovery.retries)
+    timers.rto =
+      recovery.retries === 0 ? at : Math.max(now, Math.min(at, recovery.retriesAt + user.timeoutMs))
+  }
 }

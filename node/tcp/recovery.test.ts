@@ -190,7 +190,7 @@ describe('the retransmission timeout (RFC 6298)', () => {
       waits.push(Math.round(at - before))
       before = at
     }
-    expect(tcb.congestion.cwnd).toBe(MSS)
+    expect(tcb.congestion.cwnd).toBe(tcb.snd.mss)
     const timeouts = waits.slice(1)
     expect(timeouts[1]).toBe((timeouts[0] ?? 0) * 2)
     expect(timeouts[2]).toBe((timeouts[0] ?? 0) * 4)

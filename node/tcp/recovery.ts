@@ -47,6 +47,8 @@ function begin(tcb: Tcb, phase: Phase): void {
   recovery.prrForce = phase === 'RECOVERY'
   recovery.frto = false
   recovery.probeOut = false
+  // RFC 3168 §6.1.2: CWR tells of every reduction, whatever its reason, with the first new octets after it.
+  tcb.ecn.cwr = tcb.ecn.on
 }
 
 /** RFC 6675 §5 (4), with CUBIC's reduction: something was found lost outside of a recovery. */
@@ -62,13 +64,12 @@ export function enterRecovery(tcb: Tcb): void {
 
 /** RFC 3168 §6.1.2: ECE reduces once in a window of data. */
 export function reduceForEcn(tcb: Tcb): void {
-  const { recovery, ecn } = tcb
+  const { recovery } = tcb
   if (recovery.phase !== 'OPEN') return
   tcb.config.counters.TCPECNReductions++
   recovery.undoCwnd = 0
   reduce(tcb)
   begin(tcb, 'CWR')
-  ecn.cwr = true
 }
 
 /** RFC 6937 §3 with the rule of its successor: grow like slow start only while nothing more is lost. */
@@ -125,6 +126,8 @@ export function enterLoss(tcb: Tcb, now: number): void {
   if (first) {
     keepForUndo(tcb)
     if (recovery.phase !== 'RECOVERY') reduce(tcb)
+    // RFC 9438 §4.8: the growth after a timeout knows no earlier maximum; K is 0 and W_max where it begins.
+    congestion.wMax = 0
   }
   const frto = tcb.sack && first
   // RFC 2018 §8: the peer acknowledged beyond what it had "received" but not that, so it took it back.

@@ -67,13 +67,28 @@ function takeDuplicate(tcb: Tcb, left: Seq, right: Seq, report: SackReport): voi
   noteDuplicate(tcb, left, diff(right, left))
 }
 
-/** An out-of-order segment arrived: its run is reported first from now on (RFC 2018 §4). */
+// Edges of a block that is looked at within one call.
+const block = new Int32Array(2)
+
+/**
+ * An out-of-order segment arrived: its block is reported first from now on, and those before it are each repeated as
+ * long as there is room (RFC 2018 §4), however many segments one block grows by.
+ */
 export function noteRecent(tcb: Tcb, seq: Seq): void {
   const { ack } = tcb
-  ack.recent3 = ack.recent2
-  ack.recent2 = ack.recent1
-  ack.recent1 = ack.recent0
+  if (!blockAround(tcb.outOfOrder, seq, block, 0)) return
+  if (!inBlock(ack.recent0)) {
+    if (!inBlock(ack.recent1)) {
+      if (!inBlock(ack.recent2)) ack.recent3 = ack.recent2
+      ack.recent2 = ack.recent1
+    }
+    ack.recent1 = ack.recent0
+  }
   ack.recent0 = seq
+}
+
+function inBlock(seq: Seq): boolean {
+  return ge(seq, asSeq(block[0] as number)) && lt(seq, asSeq(block[1] as number))
 }
 
 /** Octets of options that the blocks take beside timestamps, padded as they are on the wire. */

@@ -18,12 +18,13 @@ import {
   importSend,
   importUnread,
 } from './snapshot-lists.ts'
+import { MAX_DSCP, SOFT_ERRORS } from './soft-error.ts'
 import { createTcb, PENDING_RST_REPLY, PHASES, STATES, type Tcb } from './tcb.ts'
 import { resumeClock } from './timestamps.ts'
 import { TRAVELS } from './travels.ts'
 
 /** Raised whenever a field comes, goes, moves or changes its meaning. */
-export const TCB_VERSION = 1
+export const TCB_VERSION = 2
 
 const MAX_INT32 = 2 ** 31 - 1
 const MIN_INT32 = -(2 ** 31)
@@ -51,6 +52,7 @@ const IDLE: Record<string, (tcb: Tcb) => boolean> = {
   'snd.replySeq': tcb => (tcb.snd.pending & PENDING_RST_REPLY) === 0,
   'rcv.irs': tcb => tcb.state !== 'SYN-RECEIVED',
   'rcv.fin': tcb => !tcb.rcv.finKnown,
+  'rcv.up': tcb => !tcb.rcv.urgent,
   'ack.duplicateLeft': noDuplicate,
   'ack.duplicateRight': noDuplicate,
   'ack.recent0': noRuns,
@@ -63,6 +65,7 @@ const IDLE: Record<string, (tcb: Tcb) => boolean> = {
   'recovery.probeEnd': tcb => !tcb.recovery.probeOut,
   'rack.dsackRound': tcb => !tcb.rack.dsackRoundOn,
   'shift.probeSeq': tcb => !tcb.shift.probed,
+  'mtu.probeEnd': tcb => tcb.mtu.probe === 0,
 }
 
 const LISTS = ['send-queue', 'receive-queue', 'out-of-order', 'sent-records']
@@ -253,7 +256,7 @@ function importLists(
 
 /** Values that are possible in themselves and make no sense here; what depends on several is for `violation`. */
 function implausible(tcb: Tcb): string | undefined {
-  const { flow, snd, rcv, ack, rtt, ts, rack, recovery } = tcb
+  const { flow, snd, rcv, ack, rtt, ts, rack, recovery, mtu, user } = tcb
   if (flow.family !== 4 && flow.family !== 6) return 'bad flow.family'
   if (flow.localPort > 0xffff || flow.remotePort > 0xffff) return 'bad flow ports'
   if (tcb.state === 'CLOSED' || tcb.state === 'SYN-SENT') return `a connection in ${tcb.state} does not move`
@@ -267,6 +270,11 @@ function implausible(tcb: Tcb): string | undefined {
   if (!(rtt.rtoMs >= 1) || rtt.rtoMs > 3_600_000) return 'bad rtt.rtoMs'
   if (rack.multiplier < 1 || rack.multiplier > 64 || !Number.isFinite(rack.rttMs)) return 'bad RACK state'
   if (recovery.prrFlight < 1 && recovery.phase !== 'OPEN') return 'bad recovery.prrFlight'
+  if (!(user.keepaliveIdleMs >= 1) || !(user.timeoutMs >= 1) || user.dscp > MAX_DSCP)
+    return 'bad user options'
+  if (user.softError >= SOFT_ERRORS.length || !Number.isFinite(rcv.rttMs))
+    return 'bad soft error or rcv.rttMs'
+  if (mtu.high > 0xffff || mtu.probe > 0xffff) return 'bad MTU search'
   if (recovery.retries > 0xff || tcb.timers.persistCount > 0xffffff) return 'bad retries'
   return undefined
 }
@@ -275,7 +283,9 @@ function implausible(tcb: Tcb): string | undefined {
 function settle(tcb: Tcb, now: number): Tcb {
   const { config, snd, congestion } = tcb
   resumeClock(tcb, tcb.ts.tick, now)
-  snd.pathMss = Math.min(snd.pathMss, tcb.flow.family === 4 ? config.mssV4 : config.mssV6)
+  const ownMss = tcb.flow.family === 4 ? config.mssV4 : config.mssV6
+  snd.pathMss = Math.min(snd.pathMss, ownMss)
+  tcb.mtu.high = Math.min(tcb.mtu.high, ownMss)
   updateMss(tcb)
   congestion.cwnd = Math.max(Math.min(congestion.cwnd, config.maxCwndOctets), snd.mss)
   return tcb

@@ -5,16 +5,25 @@
  * choice.
  */
 import { ACK, CWR, createSegment, ECE, RST, type Segment, SYN } from '../wire/segment.ts'
-import type { TcpConfig } from './config.ts'
+import { DEFAULT_PEER_MSS_V4, DEFAULT_PEER_MSS_V6, type TcpConfig } from './config.ts'
 import { type HashKey, hashFlow } from './isn.ts'
-import { acceptSyn, flowOf, ownWindowScale } from './open.ts'
+import { acceptSyn, flowOf, MIN_PEER_MSS, ownWindowScale } from './open.ts'
 import { appendRecord, RETRANSMITTED } from './sent-records.ts'
 import { add, asSeq } from './seq.ts'
 import type { Flow, Tcb } from './tcb.ts'
 import { clearTransmission, type Transmission } from './transmission.ts'
 
 /** What fits into three bits: the largest of these that the peer's MSS allows. */
-const MSS_TABLE = [216, 536, 1_220, 1_380, 1_420, 1_440, 1_460, 8_940] as const
+const MSS_TABLE = [
+  MIN_PEER_MSS,
+  DEFAULT_PEER_MSS_V4,
+  DEFAULT_PEER_MSS_V6,
+  1_380,
+  1_420,
+  1_440,
+  1_460,
+  8_940,
+] as const
 /** ms; a cookie counts for this period and the next (Linux: 60 s). */
 const PERIOD_MS = 64_000
 const MAX_AGE_PERIODS = 1
@@ -32,7 +41,10 @@ const ECN_BIT = 32
 
 const syn = createSegment()
 
-function mssIndex(mss: number): number {
+/** The index for the MSS option of a SYN; where there is none it stands for the family's default (MUST-15). */
+function mssIndex(segment: Segment): number {
+  const assumed = segment.family === 4 ? DEFAULT_PEER_MSS_V4 : DEFAULT_PEER_MSS_V6
+  const mss = segment.mss === 0 ? assumed : segment.mss
   let index = 0
   while (index + 1 < MSS_TABLE.length && (MSS_TABLE[index + 1] as number) <= mss) index++
   return index
@@ -80,8 +92,10 @@ export function cookieSynAck(
   const flow = flowOf(segment)
   const period = Math.floor(wallMs / PERIOD_MS)
   clearTransmission(out)
-  out.seq = cookie(key, flow, segment.seq, period, mssIndex(segment.mss))
+  out.seq = cookie(key, flow, segment.seq, period, mssIndex(segment))
   out.ack = (segment.seq + 1) | 0
+  out.dscp = config.dscp
+  out.ttl = config.ttl
   out.flags = SYN | ACK
   out.window = Math.min(config.receiveInitialOctets, 0xffff)
   out.mss = flow.family === 4 ? config.mssV4 : config.mssV6

@@ -105,6 +105,13 @@ export interface ReceiveState {
   finKnown: boolean
   /** When the last segment of the peer was accepted. */
   lastAt: number
+  /** RCV.UP of RFC 9293: behind the last urgent octet, while `urgent` says that one is unread or still to come. */
+  up: Seq
+  urgent: boolean
+  /** The round trip as a receiver sees it (`receive-rtt.ts`), 0: unknown; the measurement under way ends at `rttEnd`. */
+  rttMs: number
+  rttAt: number
+  rttEnd: Seq
   /** Auto-tuning: octets the application took since `tuneAt`. */
   tuneOctets: number
   tuneAt: number
@@ -214,7 +221,7 @@ export interface RecoveryState {
   duplicates: number
   /** Retransmission timeouts in a row. */
   retries: number
-  /** When the oldest of them was; Infinity: none. */
+  /** When the octets at SND.UNA were sent first, once they were sent again; Infinity: they were not. */
   retriesAt: number
   /** RFC 8985 §7.2 TLP.end_seq and TLP.is_retrans. */
   probeOut: boolean
@@ -236,6 +243,29 @@ export interface RackState {
   persist: number
   dsackRound: Seq
   dsackRoundOn: boolean
+}
+
+/** The search for the path's MTU (RFC 8899, `mtu-search.ts`), in octets of an MSS. */
+export interface MtuState {
+  /** The largest that may still get through; at most `snd.pathMss`: nothing to search for. */
+  high: number
+  /** The size of the probe that is out, which ends at `probeEnd`; 0: none. */
+  probe: number
+  probeEnd: Seq
+  /** When the next one may go out; Infinity: never. */
+  probeAt: number
+}
+
+/** What the application chose for this connection (RFC 9293 §3.9.1), and what it was told of. */
+export interface UserState {
+  nagle: boolean
+  /** ms; Infinity: no keepalives, and no limit beside R2. */
+  keepaliveIdleMs: number
+  timeoutMs: number
+  /** The Differentiated Services field of every segment, 0–63 (RFC 2474 §3). */
+  dscp: number
+  /** The latest error that did not end the connection: an index of `SOFT_ERRORS`. */
+  softError: number
 }
 
 /** Deadlines; Infinity: not armed. */
@@ -284,6 +314,8 @@ export interface Tcb {
   rack: RackState
   timers: Timers
   shift: ShiftState
+  mtu: MtuState
+  user: UserState
   /** Negotiated: SACK, and window scaling (RFC 7323 §2.2: both ends or none). */
   sack: boolean
   scaled: boolean
@@ -332,6 +364,11 @@ function createReceive(config: TcpConfig, now: number): ReceiveState {
     fin: ZERO,
     finKnown: false,
     lastAt: now,
+    up: ZERO,
+    urgent: false,
+    rttMs: 0,
+    rttAt: now,
+    rttEnd: ZERO,
     tuneOctets: 0,
     tuneAt: now,
   }
@@ -412,6 +449,20 @@ function createRack(iss: Seq): RackState {
   }
 }
 
+function createMtu(config: TcpConfig, flow: Flow, iss: Seq): MtuState {
+  return { high: flow.family === 4 ? config.mssV4 : config.mssV6, probe: 0, probeEnd: iss, probeAt: NEVER }
+}
+
+function createUser(config: TcpConfig): UserState {
+  return {
+    nagle: config.nagle,
+    keepaliveIdleMs: config.keepaliveIdleMs,
+    timeoutMs: config.userTimeoutMs,
+    dscp: config.dscp,
+    softError: 0,
+  }
+}
+
 function createTimers(): Timers {
   return {
     rto: NEVER,
@@ -454,6 +505,8 @@ export function createTcb(
     rack: createRack(iss),
     timers: createTimers(),
     shift: { pending: false, tsVal: 0, probes: 0, probeSeq: iss, probed: false },
+    mtu: createMtu(config, flow, iss),
+    user: createUser(config),
     sack: false,
     scaled: false,
     sendQueue: new SendQueue(add(iss, 1)),

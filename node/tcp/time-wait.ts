@@ -1,6 +1,6 @@
 /** Whether a SYN may take over a connection in TIME-WAIT (RFC 6191, RFC 9293 §3.10.7.4 MAY-2). */
 import { ACK, RST, type Segment, SYN } from '../wire/segment.ts'
-import type { TcpCounters } from './counters.ts'
+import type { TcpConfig } from './config.ts'
 import type { Resting } from './resting.ts'
 import { asSeq, gt, type Seq } from './seq.ts'
 import type { Tcb } from './tcb.ts'
@@ -10,17 +10,17 @@ const ISN_STEP = 65_537
 
 /** True: delete this TCB and accept the SYN, with an ISN not below `isnAfter`. */
 export function reusable(tcb: Tcb, syn: Segment): boolean {
-  return tcb.state === 'TIME-WAIT' && gives(tcb.config.counters, tcb.rcv.nxt, tcb.ts.on, tcb.ts.recent, syn)
+  return tcb.state === 'TIME-WAIT' && gives(tcb.config, tcb.rcv.nxt, tcb.ts.on, tcb.ts.recent, syn)
 }
 
 /** The same of a connection that is at rest. */
 export function restReusable(resting: Resting, syn: Segment): boolean {
   const { config, rcvNxt, timestamps, tsRecent } = resting
-  return gives(config.counters, rcvNxt, timestamps, tsRecent, syn)
+  return gives(config, rcvNxt, timestamps, tsRecent, syn)
 }
 
 function gives(
-  counters: TcpCounters,
+  config: TcpConfig,
   rcvNxt: Seq,
   timestamps: boolean,
   tsRecent: number,
@@ -29,11 +29,12 @@ function gives(
   if ((syn.flags & (SYN | ACK | RST)) !== SYN) return false
   const beyond = gt(asSeq(syn.seq), rcvNxt)
   let allowed = beyond
-  if (timestamps && syn.hasTimestamps) {
-    const age = (syn.tsVal - tsRecent) | 0
+  if (syn.hasTimestamps && config.timestamps) {
+    // Without timestamps on the old connection none of its segments passes for one of the new, which has them.
+    const age = timestamps ? (syn.tsVal - tsRecent) | 0 : 1
     allowed = age > 0 || (age === 0 && beyond)
   }
-  if (allowed) counters.TWRecycled++
+  if (allowed) config.counters.TWRecycled++
   return allowed
 }
 

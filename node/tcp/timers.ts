@@ -6,12 +6,14 @@ import { acknowledgeNow } from './acknowledgement.ts'
 import { repeatAnnouncement } from './adoption.ts'
 import { enterClosed } from './ending.ts'
 import { TIMED_OUT } from './events.ts'
+import { isCongestion, timedOut } from './mtu-search.ts'
 import { unsentOctets } from './output-data.ts'
-import { detectLoss } from './rack.ts'
+import { armRetransmission, detectLoss, noteUnanswered } from './rack.ts'
 import { enterLoss, enterRecovery } from './recovery.ts'
 import { backedOff } from './rtt.ts'
 import { flagsOf, LOST, markLost, sentCount } from './sent-records.ts'
 import { add, diff } from './seq.ts'
+import { noteSoftError } from './soft-error.ts'
 import { PENDING_LOSS_PROBE, PENDING_OLD_OCTET, PENDING_OVERRIDE, PENDING_RST, type Tcb } from './tcb.ts'
 
 const NEVER = Number.POSITIVE_INFINITY
@@ -52,7 +54,8 @@ export function expire(tcb: Tcb, now: number): void {
 /** RFC 8985 §6.2: the time for reordering is over. */
 function reorderingTimeout(tcb: Tcb, now: number): void {
   const { phase } = tcb.recovery
-  if (detectLoss(tcb, now) && (phase === 'OPEN' || phase === 'CWR')) enterRecovery(tcb)
+  if (detectLoss(tcb, now) && (phase === 'OPEN' || phase === 'CWR') && isCongestion(tcb, now))
+    enterRecovery(tcb)
 }
 
 function lossProbeTimeout(tcb: Tcb, now: number): void {
@@ -73,17 +76,21 @@ function retransmissionTimeout(tcb: Tcb, now: number): void {
     return
   }
   config.counters.TCPTimeouts++
-  if (recovery.retriesAt === NEVER) recovery.retriesAt = now
-  if (recovery.retries >= maxRetries(tcb) || now - recovery.retriesAt > config.userTimeoutMs) {
+  noteUnanswered(tcb, now)
+  if (recovery.retries >= maxRetries(tcb) || now - recovery.retriesAt >= tcb.user.timeoutMs) {
     enterClosed(tcb, TIMED_OUT)
     return
   }
   recovery.retries++
+  if (recovery.retries === config.troubleRetries) noteSoftError(tcb, 'retransmitting')
   timers.lossProbe = NEVER
   if (tcb.state === 'SYN-SENT' || tcb.state === 'SYN-RECEIVED') {
     if ((flagsOf(sent, 0) & LOST) === 0) markLost(sent, 0)
-  } else enterLoss(tcb, now)
-  timers.rto = now + backedOff(tcb, recovery.retries)
+  } else {
+    timedOut(tcb, now)
+    enterLoss(tcb, now)
+  }
+  armRetransmission(tcb, now)
 }
 
 /** R2 (RFC 9293 §3.8.3, MUST-20 and MUST-23). */
@@ -100,7 +107,7 @@ function persistTimeout(tcb: Tcb, now: number): void {
   timers.persist = NEVER
   if (sentCount(tcb.sent) > 0 || (unsentOctets(tcb) <= 0 && (!snd.finQueued || snd.finSent))) return
   const silence = now - rcv.lastAt
-  const patience = Math.min(Math.max(MAX_PROBE_SILENCE_MS, 2 * config.rtoMaxMs), config.userTimeoutMs)
+  const patience = Math.min(Math.max(MAX_PROBE_SILENCE_MS, 2 * config.rtoMaxMs), tcb.user.timeoutMs)
   if (timers.persistCount > 3 && silence > patience) {
     enterClosed(tcb, TIMED_OUT)
     return
@@ -113,10 +120,10 @@ function persistTimeout(tcb: Tcb, now: number): void {
 
 /** RFC 9293 §3.8.4: only while the connection is idle, and never closed by one unanswered probe (MUST-26, MUST-29). */
 function keepaliveTimeout(tcb: Tcb, now: number): void {
-  const { timers, config, rcv, snd } = tcb
-  timers.keepalive = now + config.keepaliveIdleMs
+  const { timers, config, rcv, snd, user } = tcb
+  timers.keepalive = now + user.keepaliveIdleMs
   if (tcb.state === 'TIME-WAIT' || sentCount(tcb.sent) > 0) return
-  const due = rcv.lastAt + config.keepaliveIdleMs
+  const due = rcv.lastAt + user.keepaliveIdleMs
   if (timers.keepaliveCount === 0 && due > now) {
     timers.keepalive = due
     return

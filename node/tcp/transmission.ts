@@ -5,6 +5,9 @@
  */
 import { MAX_SACK_BLOCKS } from '../wire/segment.ts'
 
+/** RFC 1700, and what every large stack sends. */
+export const DEFAULT_TTL = 64
+
 export interface Transmission {
   seq: number
   ack: number
@@ -34,6 +37,9 @@ export interface Transmission {
   segmentSize: number
   /** The ECN codepoint for the IP header: 0 or 2 (ECT(0)). */
   ecn: number
+  /** For the IP header, too: the Differentiated Services field and the time to live. */
+  dscp: number
+  ttl: number
   /** The payload is one zero octet below SND.NXT that the peer has already; do not gather it from the queue. */
   probe: boolean
   /** For counters, captures and tests: octets that were sent before. */
@@ -59,6 +65,8 @@ export function createTransmission(): Transmission {
     payloadLength: 0,
     segmentSize: 0,
     ecn: 0,
+    dscp: 0,
+    ttl: DEFAULT_TTL,
     probe: false,
     retransmission: false,
   }
@@ -78,6 +86,8 @@ export function clearTransmission(out: Transmission): void {
   out.payloadLength = 0
   out.segmentSize = 0
   out.ecn = 0
+  out.dscp = 0
+  out.ttl = DEFAULT_TTL
   out.probe = false
   out.retransmission = false
 }

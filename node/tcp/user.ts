@@ -4,16 +4,15 @@
  * no clock; those that need none leave it unread.
  */
 import { acknowledgeNow, windowUpdateDue } from './acknowledgement.ts'
+import { DEFAULT_KEEPALIVE_IDLE_MS } from './config.ts'
 import type { Content, Run } from './content.ts'
 import { enterClosed, moveTo } from './ending.ts'
 import { contiguousRun, dropUnread, retain } from './receive-queue.ts'
+import { tuneReceiveWindow } from './receive-tuning.ts'
 import type { Place } from './send-queue.ts'
+import { diff } from './seq.ts'
+import { MAX_DSCP } from './soft-error.ts'
 import { PENDING_RST, type Tcb } from './tcb.ts'
-
-/** ms over which the application's taking is measured, at least: shorter round trips are below our batches. */
-const MIN_TUNE_MS = 2
-/** The same where no round trip was measured. */
-const DEFAULT_TUNE_MS = 100
 
 /** RFC 9293 §3.10.2: states in which more may be sent. */
 function maySend(tcb: Tcb): boolean {
@@ -90,6 +89,12 @@ export function unreadOctets(tcb: Tcb): number {
   return tcb.receiveQueue.octets
 }
 
+/** Octets up to the end of the peer's urgent ones, unread or still on the way; 0: none (RFC 9293 MUST-33). */
+export function urgentOctets(tcb: Tcb): number {
+  const { rcv, receiveQueue } = tcb
+  return rcv.urgent ? Math.max(0, diff(rcv.up, rcv.nxt) + receiveQueue.octets) : 0
+}
+
 /** The first of them, as far as they lie together; valid until the next call on this connection. */
 export function unread(tcb: Tcb): Run {
   return tcb.receiveQueue.first
@@ -109,27 +114,10 @@ export function retainUnread(tcb: Tcb): void {
 export function consume(tcb: Tcb, octets: number, now: number): void {
   const taken = dropUnread(tcb.receiveQueue, octets)
   if (taken === 0) return
-  tune(tcb, taken, now)
+  if (tcb.rcv.urgent && urgentOctets(tcb) === 0) tcb.rcv.urgent = false
+  tuneReceiveWindow(tcb, taken, now)
   if (tcb.state === 'CLOSED' || tcb.rcv.finKnown) return
   if (windowUpdateDue(tcb)) acknowledgeNow(tcb)
-}
-
-/**
- * Receive window auto-tuning: room for twice what the application takes in a round trip, and for twice the growth on top
- * of that (Linux tcp_rcv_space_adjust), because a slow start has doubled once more when the news of the window arrives.
- */
-function tune(tcb: Tcb, taken: number, now: number): void {
-  const { rcv, rtt, config } = tcb
-  rcv.tuneOctets += taken
-  const period = rtt.srttMs > 0 ? Math.max(rtt.srttMs, MIN_TUNE_MS) : DEFAULT_TUNE_MS
-  if (now - rcv.tuneAt < period) return
-  const wanted = 2 * rcv.tuneOctets
-  if (tcb.scaled && wanted > rcv.limit && rcv.limit < config.receiveMaxOctets) {
-    const growth = (wanted - rcv.limit) / rcv.limit
-    rcv.limit = Math.min(Math.floor(wanted * (1 + 2 * growth)), 4 * rcv.limit, config.receiveMaxOctets)
-  }
-  rcv.tuneOctets = 0
-  rcv.tuneAt = now
 }
 
 /** After a STARVED event: where in which content the octets stand that are wanted; undefined where they no longer are. */
@@ -141,4 +129,27 @@ export function starvedPlace(tcb: Tcb): Place | undefined {
 /** The octets at `starvedPlace` are resident now, or shall be looked for again. */
 export function wake(tcb: Tcb): void {
   tcb.snd.starved = false
+}
+
+/** Holds small segments back while octets are in flight, or not (RFC 9293 §3.7.4, MUST-17). */
+export function setNagle(tcb: Tcb, on: boolean): void {
+  tcb.user.nagle = on
+}
+
+/** ms of silence before a keepalive, at least 1 (default two hours); Infinity turns them off (MUST-24, MUST-27). */
+export function setKeepalive(tcb: Tcb, now: number, idleMs = DEFAULT_KEEPALIVE_IDLE_MS): void {
+  tcb.user.keepaliveIdleMs = Math.max(idleMs, 1)
+  tcb.timers.keepaliveCount = 0
+  const open = tcb.state !== 'CLOSED' && tcb.state !== 'SYN-SENT' && tcb.state !== 'SYN-RECEIVED'
+  if (open && tcb.state !== 'TIME-WAIT') tcb.timers.keepalive = now + tcb.user.keepaliveIdleMs
+}
+
+/** ms, at least 1, that sent octets may stay unacknowledged; Infinity: R2 alone (MUST-21). Never told to the peer. */
+export function setUserTimeout(tcb: Tcb, timeoutMs: number): void {
+  tcb.user.timeoutMs = Math.max(timeoutMs, 1)
+}
+
+/** The Differentiated Services field of the segments from now on, 0–63 (MUST-48, SHLD-21). */
+export function setDiffserv(tcb: Tcb, dscp: number): void {
+  tcb.user.dscp = dscp & MAX_DSCP
 }

@@ -46,6 +46,7 @@ const tcpHeader: fc.Arbitrary<TcpHeader> = fc
       dstPort: port,
       ttl: fc.nat(255),
       ecn: fc.nat(3),
+      dscp: fc.nat(63),
       seq: word,
       ack: word,
       flags: fc.nat(255),
@@ -92,7 +93,7 @@ function expectedSackCount(header: TcpHeader): number {
   return Math.max(0, Math.min(header.sackCount, Math.floor((40 - others - 4) / 8)))
 }
 
-test('parse ∘ emit is the identity on every field, v4 and v6', () => {
+test('parse ∘ emit is the identity on every field, v4 and v6 (MUST-2, MUST-48, MUST-49, SHLD-22)', () => {
   const segment = createSegment()
   fc.assert(
     fc.property(tcpHeader, fc.nat(255), (header, fill) => {
@@ -101,8 +102,10 @@ test('parse ∘ emit is the identity on every field, v4 and v6', () => {
       expect(finishChecksum(octets, view, MARGIN)).toBe(true)
       const length = head - 10 + header.payloadLength
       expect(parsePacket(octets, view, MARGIN + 10, length, false, segment)).toBe('tcp')
-      const { segmentSize, sackEdges, sackCount, ...fields } = header
+      const { segmentSize, sackEdges, sackCount, dscp, ...fields } = header
       expect(segment).toMatchObject(fields)
+      const trafficClass = view.getUint16(MARGIN + 10) >> (header.family === 4 ? 0 : 4)
+      expect((trafficClass & 0xff) >> 2).toBe(dscp)
       expect(segment.sackCount).toBe(expectedSackCount(header))
       const edges = 2 * segment.sackCount
       expect([...segment.sackEdges.subarray(0, edges)]).toEqual([...sackEdges.subarray(0, edges)])
@@ -114,6 +117,31 @@ test('parse ∘ emit is the identity on every field, v4 and v6', () => {
       )
     }),
     { numRuns: 2_000 },
+  )
+})
+
+/** Kinds and lengths of the options from `from` to `end`, walked by their length fields; 1 has none. */
+function walkOptions(octets: Uint8Array, from: number, end: number): number[] {
+  const kinds: number[] = []
+  for (let at = from; at < end; ) {
+    const kind = octets[at] as number
+    kinds.push(kind)
+    if (kind === 0) throw new Error('an end of list before the end')
+    const length = kind === 1 ? 1 : (octets[at + 1] as number)
+    if (length === 0 || at + length > end) throw new Error(`an option of ${length} octets`)
+    at += length
+  }
+  return kinds
+}
+
+test('MUST-68, MUST-69: every option has its length, and they end where the header does: no padding is needed', () => {
+  fc.assert(
+    fc.property(tcpHeader, header => {
+      const { octets, head } = packetOf(header)
+      const kinds = walkOptions(octets, MARGIN + head - tcpHeaderOctets(header) + 20, MARGIN + head)
+      expect(kinds.includes(2)).toBe(header.mss > 0)
+      expect(kinds.includes(8)).toBe(header.hasTimestamps)
+    }),
   )
 })
 

@@ -53,6 +53,8 @@ export interface TcpHeader {
   dstPort: number
   ttl: number
   ecn: number
+  /** The Differentiated Services field, 0–63 (RFC 2474). */
+  dscp: number
 
   seq: number
   ack: number
@@ -94,6 +96,7 @@ export function createTcpHeader(): TcpHeader {
     dstPort: 0,
     ttl: 64,
     ecn: 0,
+    dscp: 0,
     seq: 0,
     ack: 0,
     flags: 0,
@@ -151,14 +154,15 @@ export function writeTcpPacket(octets: Uint8Array, view: DataView, at: number, h
     throw new RangeError(`a payload of ${header.payloadLength} octets does not fit in an IP packet`)
   }
   const ip = at + VIRTIO_HEADER_OCTETS
+  const trafficClass = (header.dscp << 2) | header.ecn
   let tcp = ip + IPV4_HEADER_OCTETS
   let pseudo = 0
   if (header.family === 4) {
-    writeIpv4Header(view, ip, header.src3, header.dst3, PROTOCOL_TCP, header.ecn, header.ttl, length)
+    writeIpv4Header(view, ip, header.src3, header.dst3, PROTOCOL_TCP, trafficClass, header.ttl, length)
     pseudo = pseudoHeaderSum4(header.src3, header.dst3, PROTOCOL_TCP, length)
   } else {
     tcp = ip + IPV6_HEADER_OCTETS
-    pseudo = writeIpv6(view, ip, header, length)
+    pseudo = writeIpv6(view, ip, header, trafficClass, length)
   }
   writeVirtio(view, at, header, tcp - ip, headerOctets)
   view.setUint16(tcp, header.srcPort)
@@ -174,10 +178,31 @@ export function writeTcpPacket(octets: Uint8Array, view: DataView, at: number, h
   return tcp + headerOctets - at
 }
 
-function writeIpv6(view: DataView, at: number, header: TcpHeader, length: number): number {
+function writeIpv6(
+  view: DataView,
+  at: number,
+  header: TcpHeader,
+  trafficClass: number,
+  length: number,
+): number {
   const { src0, src1, src2, src3, dst0, dst1, dst2, dst3 } = header
-  const { ecn, ttl } = header
-  writeIpv6Header(view, at, src0, src1, src2, src3, dst0, dst1, dst2, dst3, PROTOCOL_TCP, ecn, ttl, length)
+  const { ttl } = header
+  writeIpv6Header(
+    view,
+    at,
+    src0,
+    src1,
+    src2,
+    src3,
+    dst0,
+    dst1,
+    dst2,
+    dst3,
+    PROTOCOL_TCP,
+    trafficClass,
+    ttl,
+    length,
+  )
   return pseudoHeaderSum6(src0, src1, src2, src3, dst0, dst1, dst2, dst3, PROTOCOL_TCP, length)
 }
 

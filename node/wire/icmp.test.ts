@@ -175,10 +175,12 @@ describe('errors about our segments', () => {
   })
 
   test.each<[string, Family, number, number]>([
-    ['time exceeded', 4, 11, 0],
+    ['time exceeded (MUST-56)', 4, 11, 0],
+    ['parameter problem (MUST-56)', 4, 12, 0],
+    ['source quench (MUST-55)', 4, 4, 0],
     ['echo reply', 4, 0, 0],
     ['an unknown code', 4, 3, 16],
-    ['time exceeded', 6, 3, 0],
+    ['time exceeded (MUST-56)', 6, 3, 0],
     ['neighbour solicitation', 6, 135, 0],
     ['an unknown code', 6, 1, 7],
   ])('ignored: %s (v%d)', (_name, family, type, code) => {

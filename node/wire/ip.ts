@@ -18,18 +18,21 @@ export const MAX_IP_PACKET_OCTETS = 65_535
 
 const DONT_FRAGMENT = 0x4000
 
-/** Without options. ID 0 beside DF (RFC 6864 §4.1): a kernel that segments a super-packet counts it up. */
+/**
+ * Without options; `trafficClass` is the octet of Differentiated Services and ECN (RFC 3168 §5). ID 0 beside DF (RFC
+ * 6864 §4.1): a kernel that segments a super-packet counts it up.
+ */
 export function writeIpv4Header(
   view: DataView,
   at: number,
   src: number,
   dst: number,
   protocol: number,
-  ecn: number,
+  trafficClass: number,
   ttl: number,
   payloadLength: number,
 ): void {
-  const first = 0x45000000 | (ecn << 16) | (IPV4_HEADER_OCTETS + payloadLength)
+  const first = 0x45000000 | (trafficClass << 16) | (IPV4_HEADER_OCTETS + payloadLength)
   const third = (ttl << 24) | (protocol << 16)
   // Summed out of the registers: 10 ns less than reading the header back.
   const sum = halves(first) + DONT_FRAGMENT + (third >>> 16) + halves(src) + halves(dst)
@@ -53,11 +56,11 @@ export function writeIpv6Header(
   dst2: number,
   dst3: number,
   protocol: number,
-  ecn: number,
+  trafficClass: number,
   hopLimit: number,
   payloadLength: number,
 ): void {
-  view.setInt32(at, 0x60000000 | (ecn << 20))
+  view.setInt32(at, 0x60000000 | (trafficClass << 20))
   view.setInt32(at + 4, (payloadLength << 16) | (protocol << 8) | hopLimit)
   view.setInt32(at + 8, src0)
   view.setInt32(at + 12, src1)

@@ -64,7 +64,10 @@ const valid: [string, Uint8Array][] = [
       [60, '0000000000000000'],
     ]),
   ],
-  ['v4 with options', withIpv4Options(packet({ ...V4, ...full }), '94040000')],
+  [
+    'v4 with IP options, which are skipped (MUST-50)',
+    withIpv4Options(packet({ ...V4, ...full }), '94040000'),
+  ],
 ]
 
 /** The IPv6 packet with extension headers of the given types; the first octet of each is set to what follows. */
@@ -165,6 +168,10 @@ describe('valid packets', () => {
 })
 
 const REFUSALS = ['malformed', 'truncated']
+
+test('MUST-1: the window is a number without a sign', () => {
+  expect(parse(packet({ ...V4, window: 0xffff })).segment.window).toBe(65_535)
+})
 
 describe('hostile octets', () => {
   test.each(valid)('every truncation of %s is refused', (_name, octets) => {
@@ -424,7 +431,7 @@ describe('TCP options', () => {
     ['a SACK of a block and a half', `050e${'00'.repeat(12)}`, ACK, none],
     ['four SACK blocks', `0522${'00000001'.repeat(8)}`, ACK, { ...none, sackCount: 4 }],
     [
-      'unaligned timestamps',
+      'unaligned timestamps (MUST-64)',
       '01080a0000000500000006',
       ACK,
       { ...none, hasTimestamps: true, tsVal: 5, tsEcr: 6 },
