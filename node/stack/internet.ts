@@ -2,10 +2,10 @@
  * What comes to an owner below TCP: ICMP, and packets that are damaged, not for us, or for a protocol that we do not have. An
  * ICMP error goes to the owner of the flow that it quotes, whoever that is.
  */
-import { pathMtu } from '../tcp/path-mtu.ts'
-import { asSeq } from '../tcp/seq.ts'
+
+import { icmpArrives } from '../tcp/soft-error.ts'
 import { type PacketBatch, VNET_HEADER_OCTETS } from '../tun/packet-batch.ts'
-import { createIcmpError, parseIcmp, pathMtuOf } from '../wire/icmp.ts'
+import { createIcmpError, parseIcmp } from '../wire/icmp.ts'
 import type { ParseVerdict } from '../wire/parse.ts'
 import type { Segment } from '../wire/segment.ts'
 import type { Connection } from './connection.ts'
@@ -103,9 +103,7 @@ export class Internet {
   #take(connection: Connection, now: number): void {
     const error = this.#error
     count(this.#owner.counters.icmpErrors, error.kind)
-    if (error.kind !== 'packet-too-big') return
-    pathMtu(connection.tcb, pathMtuOf(error), asSeq(error.seq), now)
-    this.#host.advance(connection, now)
+    if (icmpArrives(connection.tcb, error, now)) this.#host.advance(connection, now)
   }
 
   /** The quoted timestamp is an owner's own and names it; a node leaves it to the dispatcher to know. */

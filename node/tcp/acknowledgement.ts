@@ -35,7 +35,11 @@ export function acknowledgeData(tcb: Tcb, octets: number, now: number): void {
   else if (timers.delayedAck === NEVER) timers.delayedAck = now + tcb.config.delayedAckMs
 }
 
-/** RFC 5961 §7; SYN floods and blind resets cost the path at most a few segments. */
+/**
+ * RFC 5961 §7, by connection and not by host: a count that connections share tells an attacker, by the challenges that
+ * he still gets on his own, of those that he provoked on another's (CVE-2016-5696). It bounds the host as well, because
+ * connections are bounded, and a challenge is never more than the packet that asked for it.
+ */
 export function challenge(tcb: Tcb, now: number): void {
   const { ack, config } = tcb
   if (now - ack.challengeAt >= CHALLENGE_PERIOD_MS) {

@@ -5,6 +5,7 @@
 import { unsentOctets } from './output-data.ts'
 import { endOf, flagsOf, LOST, MAX_SENT_RECORDS, SACKED, sentCount, startOf } from './sent-records.ts'
 import { add, diff, gt, lt } from './seq.ts'
+import { MAX_DSCP, SOFT_ERRORS } from './soft-error.ts'
 import type { Tcb } from './tcb.ts'
 
 const NEVER = Number.POSITIVE_INFINITY
@@ -24,6 +25,8 @@ export function violation(tcb: Tcb): string | undefined {
     queueViolation(tcb) ??
     receiveViolation(tcb) ??
     congestionViolation(tcb) ??
+    mtuViolation(tcb) ??
+    userViolation(tcb) ??
     timerViolation(tcb)
   )
 }
@@ -125,6 +128,26 @@ function congestionViolation(tcb: Tcb): string | undefined {
   if (!(rtt.rtoMs > 0)) return `the retransmission timeout is ${rtt.rtoMs} ms`
   if (!(rtt.srttMs >= 0) || !(rtt.rttvarMs >= 0)) return 'no round-trip time'
   if (recovery.phase === 'OPEN' && recovery.frto) return 'F-RTO outside of a timeout'
+  return undefined
+}
+
+function mtuViolation(tcb: Tcb): string | undefined {
+  const { mtu, snd } = tcb
+  if (tcb.state === 'CLOSED' || mtu.probe === 0) return undefined
+  if (mtu.probe <= snd.pathMss) return 'a probe that is no larger than what the path takes'
+  if (!gt(mtu.probeEnd, snd.una) || gt(mtu.probeEnd, snd.nxt)) return 'the probe is not in flight'
+  if (mtu.probeAt !== NEVER) return 'a second probe is due while one is out'
+  return undefined
+}
+
+function userViolation(tcb: Tcb): string | undefined {
+  const { user, rcv } = tcb
+  if (!(user.keepaliveIdleMs > 0) || !(user.timeoutMs > 0)) return 'a time that is none'
+  if (user.dscp < 0 || user.dscp > MAX_DSCP) return `a Differentiated Services field of ${user.dscp}`
+  if (SOFT_ERRORS[user.softError] === undefined) return 'no such soft error'
+  if (rcv.urgent && diff(rcv.up, rcv.nxt) + tcb.receiveQueue.octets <= 0)
+    return 'urgent octets that were read'
+  if (!(rcv.rttMs >= 0)) return 'no round trip of the receiver'
   return undefined
 }
 

@@ -4,6 +4,7 @@ import { tcpConfig } from './config.ts'
 import { hashWords, initialSequenceNumber, timestampOffset } from './isn.ts'
 import { testFlow, toSegment } from './pair.ts'
 import { acceptCookie, cookieSynAck } from './syn-cookie.ts'
+import { stamp } from './timestamps.ts'
 import { createTransmission } from './transmission.ts'
 
 const KEY = new Uint8Array(16).map((_, index) => index)
@@ -23,7 +24,7 @@ describe('the initial sequence number (RFC 6528)', () => {
     expect((initialSequenceNumber(KEY, flow, 1_001) - first) | 0).toBe(250)
   })
 
-  it('differs between flows and keys by what nobody can tell', () => {
+  it('MUST-9, SHLD-1: differs between flows and keys by what nobody can tell', () => {
     const other = initialSequenceNumber(KEY, testFlow(80, 40_001), 1_000)
     expect(other).not.toBe(initialSequenceNumber(KEY, flow, 1_000))
     expect(initialSequenceNumber(new Uint8Array(16), flow, 1_000)).not.toBe(
@@ -84,6 +85,31 @@ describe('SYN cookies (RFC 4987 §3.6)', () => {
     expect(tcb.snd.wnd).toBe(700 << 9)
     expect(((tcb.ts.tick << 8) - (out.tsVal & ~0xff)) | 0).toBeGreaterThanOrEqual(0)
     expect(tcb.rtt.srttMs).toBe(0)
+  })
+
+  it.each([
+    ['none', 4, 0, 536],
+    ['none, over IPv6', 6, 0, 1_220],
+    ['below all in the table', 4, 100, 88],
+    ['between two', 4, 1_459, 1_440],
+    ['a jumbo frame', 4, 9_000, 8_940],
+  ] as const)('never send more than an MSS of %s', (_, family, mss, expected) => {
+    const first = { ...syn(), family, mss }
+    cookieSynAck(first, config, KEY, 1_234, 640_000, 5_000, out)
+    const segment = Object.assign(acknowledgement(first), { family })
+    expect(acceptCookie(segment, config, KEY, 1_234, 640_000, 5_000)?.snd.peerMss).toBe(expected)
+  })
+
+  it('answer with the timestamp of their owner, which no later one of the connection is below (RFC 7323 §5.4)', () => {
+    for (let now = 5_000; now < 5_000 + 256 * 130; now += 100) {
+      cookieSynAck(syn(), config, KEY, 1_234, 640_000, now, out)
+      const segment = acknowledgement(syn())
+      const tcb = acceptCookie(segment, config, KEY, 1_234, 640_000, now)
+      if (tcb === undefined) throw new Error('the cookie was not accepted')
+      segmentArrives(tcb, segment, now)
+      expect([tcb.ts.on, tcb.ts.recent, tcb.state]).toEqual([true, 50, 'ESTABLISHED'])
+      expect((stamp(tcb, now) - out.tsVal) | 0).toBeGreaterThanOrEqual(0)
+    }
   })
 
   it('work without timestamps, without options', () => {

@@ -81,7 +81,8 @@ export function mtuProbeSent(tcb: Tcb, payload: number): void {
 export function probeAcknowledged(tcb: Tcb, ack: Seq, now: number): void {
   const { snd, mtu } = tcb
   if (!ge(ack, mtu.probeEnd)) return
-  snd.pathMss = mtu.probe
+  // A new owner's own MTU may be smaller than that of the owner that sent the probe.
+  snd.pathMss = Math.min(mtu.probe, limit(tcb))
   mtu.probe = 0
   updateMss(tcb)
   tcb.config.counters.TCPMTUPSuccess++

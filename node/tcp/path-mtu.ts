@@ -13,8 +13,6 @@ export const MIN_PATH_MTU_V4 = 552
 export const MIN_PATH_MTU_V6 = 1_280
 /** RFC 8899 PMTU_RAISE_TIMER, RFC 8201 §4 (ten minutes, never below five): when more is tried again. */
 export const RAISE_MS = 600_000
-/** RFC 1191 §7 table 7-1: what an old router may have meant that names no MTU: the next lower one. */
-const PLATEAUS = [32_000, 17_914, 8_166, 4_352, 2_002, 1_492, 1_006, MIN_PATH_MTU_V4] as const
 
 /** Octets of an MSS that a packet of `mtu` octets holds: without the headers of IP and TCP, with TCP's options. */
 export function mssOf(flow: Flow, mtu: number): number {
@@ -26,14 +24,13 @@ export function pathMtu(tcb: Tcb, mtu: number, quotedSeq: number, now: number): 
   const { snd } = tcb
   const quoted = asSeq(quotedSeq)
   if (diff(quoted, snd.una) < 0 || diff(quoted, snd.nxt) >= 0) return false
-  return tooBig(tcb, mtu, 0, quoted, now)
+  return tooBig(tcb, mtu, quoted, now)
 }
 
-/** The same, once it is believed; with an `mtu` of 0 the quoted packet's length says what was too much. */
-export function tooBig(tcb: Tcb, mtu: number, packetOctets: number, quoted: Seq, now: number): boolean {
+/** The same, once it is believed. */
+export function tooBig(tcb: Tcb, mtu: number, quoted: Seq, now: number): boolean {
   const { snd, flow } = tcb
-  const named = mtu > 0 ? mtu : (PLATEAUS.find(plateau => plateau < packetOctets) ?? MIN_PATH_MTU_V4)
-  const mss = mssOf(flow, named)
+  const mss = mssOf(flow, mtu)
   // A probe for more than the path takes is lost, and then known for what it is.
   if (tcb.mtu.probe > 0 && mss < tcb.mtu.probe) tcb.mtu.high = Math.min(tcb.mtu.high, mss)
   if (!(mss < Math.min(snd.pathMss, snd.peerMss))) return false

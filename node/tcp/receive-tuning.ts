@@ -12,11 +12,13 @@ const MIN_TUNE_MS = 2
 const DEFAULT_TUNE_MS = 100
 /** The window grows at most so much at a time: one pause of the application must not open all of it. */
 const MAX_GROWTH = 4
+/** The window grows only while the application leaves less than this part of it unread: a slow reader needs no more. */
+const BACKLOG_DIVISOR = 4
 
 /**
  * A whole window of octets has come since `rttAt`. That takes a round trip if the window is what holds the sender
- * back, and longer if it is not, when the measurement does not matter (Linux measures in the same way). So the
- * smaller one counts at once, a larger one by an eighth, and a pause as no more than double.
+ * back, and longer if it is not (Linux measures in the same way), when it errs towards a larger window, which then holds
+ * nobody back either. A smaller one counts at once, a larger one by an eighth, and a pause as no more than double.
  */
 export function measureReceiveRtt(tcb: Tcb, now: number): void {
   const { rcv } = tcb
@@ -40,7 +42,8 @@ export function tuneReceiveWindow(tcb: Tcb, taken: number, now: number): void {
   const period = roundTrip > 0 ? Math.max(roundTrip, MIN_TUNE_MS) : DEFAULT_TUNE_MS
   if (now - rcv.tuneAt < period) return
   const wanted = 2 * rcv.tuneOctets
-  if (tcb.scaled && wanted > rcv.limit && rcv.limit < config.receiveMaxOctets) {
+  const keepsUp = tcb.receiveQueue.octets < rcv.limit / BACKLOG_DIVISOR
+  if (keepsUp && tcb.scaled && wanted > rcv.limit && rcv.limit < config.receiveMaxOctets) {
     const growth = (wanted - rcv.limit) / rcv.limit
     rcv.limit = Math.min(
       Math.floor(wanted * (1 + 2 * growth)),

@@ -83,6 +83,18 @@ describe('RACK (RFC 8985 §6)', () => {
     expect(tcb.config.counters.TCPTimeouts).toBe(0)
   })
 
+  it('a repetition in the same instant as new octets is not lost when those arrive', () => {
+    const tcb = inFlight(8)
+    send(tcb, new Uint8Array(8 * MSS))
+    arrives(tcb, { window: WINDOW, ack: toUna(tcb), sack: blocks(1, 2) }, NOW + 20)
+    expect(segmentsSent(tcb, NOW + 20)).toEqual(['new 8+3'])
+    arrives(tcb, { window: WINDOW, ack: toUna(tcb), sack: blocks(1, 4) }, NOW + 20)
+    expect(segmentsSent(tcb, NOW + 20)[0]).toBe('again 0+1')
+    arrives(tcb, { window: WINDOW, ack: toUna(tcb), sack: blocks(1, 11) }, NOW + 40)
+    expect(tcb.config.counters.TCPLostRetransmit).toBe(0)
+    expect(segmentsSent(tcb, NOW + 40).filter(one => one.startsWith('again'))).toEqual([])
+  })
+
   it('SACK blocks beyond SND.NXT or without length are discarded and counted', () => {
     const tcb = inFlight(3)
     arrives(tcb, {
@@ -92,6 +104,36 @@ describe('RACK (RFC 8985 §6)', () => {
     })
     expect(tcb.sent.sacked).toBe(MSS)
     expect(tcb.config.counters.TCPSACKDiscard).toBe(2)
+  })
+})
+
+describe('SACK blocks that we send (RFC 2018 §4)', () => {
+  const edges = (tcb: Tcb) => {
+    const [out] = drain(tcb)
+    return Array.from(
+      { length: 2 * (out?.sackCount ?? 0) },
+      (_, at) => ((out?.sackEdges[at] ?? 0) - tcb.rcv.nxt) | 0,
+    )
+  }
+
+  it('are repeated however much one of them grows', () => {
+    const tcb = tcbIn('ESTABLISHED')
+    arrives(tcb, { seq: 10, octets: 10 })
+    arrives(tcb, { seq: 40, octets: 10 })
+    for (let count = 0; count < 20; count++) arrives(tcb, { seq: 70 + 10 * count, octets: 10 })
+    expect(edges(tcb)).toEqual([70, 270, 40, 50, 10, 20])
+    arrives(tcb, { seq: 20, octets: 5 })
+    expect(edges(tcb)).toEqual([10, 25, 70, 270, 40, 50])
+  })
+
+  it('begin with the duplicate and then the block that it lies in (RFC 2883 §4.2)', () => {
+    const tcb = tcbIn('ESTABLISHED')
+    arrives(tcb, { seq: 10, octets: 30 })
+    arrives(tcb, { seq: 70, octets: 10 })
+    arrives(tcb, { seq: 100, octets: 10 })
+    edges(tcb)
+    arrives(tcb, { seq: 20, octets: 10 })
+    expect(edges(tcb)).toEqual([20, 30, 10, 40, 100, 110])
   })
 })
 
@@ -254,7 +296,7 @@ describe('ECN (RFC 3168)', () => {
     return tcb
   }
 
-  it('marks new octets, not repeated ones and not bare acknowledgements', () => {
+  it('SHLD-8: marks new octets, not repeated ones and not bare acknowledgements', () => {
     const tcb = ecnTcb()
     send(tcb, new Uint8Array(3 * MSS))
     expect(drain(tcb).map(out => out.ecn)).toEqual([2])
@@ -307,7 +349,48 @@ describe('a window smaller than a segment', () => {
   })
 })
 
+describe('CWR (RFC 3168 §6.1.2)', () => {
+  it.each(['fast recovery', 'a timeout'])('tells of %s with the first new octets after it', why => {
+    const tcb = inFlight(8)
+    tcb.ecn.on = true
+    send(tcb, new Uint8Array(20 * MSS))
+    if (why === 'a timeout') {
+      tcb.timers.lossProbe = Number.POSITIVE_INFINITY
+      expire(tcb, tcb.timers.rto)
+      tcb.snd.pending = 0
+      expire(tcb, tcb.timers.rto)
+    } else arrives(tcb, { window: WINDOW, ack: toUna(tcb), sack: blocks(1, 8) }, NOW + 20)
+    const sent = drain(tcb, NOW + 20)
+    arrives(tcb, { window: WINDOW }, NOW + 40)
+    sent.push(...drain(tcb, NOW + 40))
+    expect(
+      sent.filter(out => (out.flags & CWR) !== 0).map(out => [out.retransmission, out.payloadLength]),
+    ).toEqual([[false, tcb.snd.mss]])
+    expect(sent.filter(out => out.retransmission && out.ecn !== 0)).toEqual([])
+  })
+})
+
 describe('the congestion window', () => {
+  it('grows after a timeout from where that begins, whatever was before (RFC 9438 §4.8)', () => {
+    const tcb = inFlight(10)
+    tcb.congestion.wMax = 500
+    expire(tcb, tcb.timers.lossProbe)
+    tcb.snd.pending = 0
+    expire(tcb, tcb.timers.rto)
+    const { ssthresh } = tcb.congestion
+    expect(ssthresh).toBeCloseTo(7 * MSS)
+    let now = NOW + 500
+    while (tcb.congestion.cwnd <= ssthresh) {
+      if (tcb.sendQueue.ownedOctets < 500_000) send(tcb, new Uint8Array(500_000))
+      drain(tcb, now)
+      now += 20
+      arrives(tcb, { window: WINDOW, ack: Math.min(0, toUna(tcb) + tcb.snd.mss) }, now)
+      expect(now).toBeLessThan(NOW + 5_000)
+    }
+    expect(tcb.congestion.kSeconds).toBe(0)
+    expect(tcb.congestion.wMax * MSS).toBeCloseTo(ssthresh, -3)
+  })
+
   it('does not grow while the application does not use it', () => {
     const tcb = inFlight(0)
     const { cwnd } = tcb.congestion

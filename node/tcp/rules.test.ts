@@ -164,7 +164,7 @@ describe('ESTABLISHED', () => {
     expect(sentInWords(tcb)).toEqual(['<SEQ=-50><ACK=+0><CTL=PSH,ACK> 50 octets'])
   })
 
-  it('MUST-40: an acknowledgement waits for less than 0.5 s, once the first were quick', () => {
+  it('MUST-40, SHLD-18: an acknowledgement waits for less than 0.5 s, once the first were quick', () => {
     const tcb = tcbIn('ESTABLISHED', { quickAcks: 0 })
     arrives(tcb, { octets: 100 })
     expect(drain(tcb)).toEqual([])
@@ -225,6 +225,21 @@ describe('ESTABLISHED', () => {
     expect(unreadOctets(tcb)).toBe(5)
   })
 
+  it('SHLD-31: octets out of order are kept until the gap closes', () => {
+    const tcb = tcbIn('ESTABLISHED')
+    arrives(tcb, { seq: 10, octets: 10 })
+    expect(unreadOctets(tcb)).toBe(0)
+    arrives(tcb, { octets: 10 })
+    expect(unreadOctets(tcb)).toBe(20)
+  })
+
+  it('MUST-59: everything that has come is processed before an acknowledgement goes out: one for all', () => {
+    const tcb = tcbIn('ESTABLISHED')
+    for (const seq of [1_448, 2_896, 0]) arrives(tcb, { seq, octets: 1_448 })
+    arrives(tcb, { octets: 1_448 })
+    expect(sentInWords(tcb)).toEqual(['<SEQ=+0><ACK=+0><CTL=ACK>'])
+  })
+
   it('a FIN that comes before the octets counts when they are there', () => {
     const tcb = tcbIn('ESTABLISHED')
     arrives(tcb, { seq: 10, octets: 10, flags: ACK | FIN })
@@ -282,7 +297,7 @@ describe('every synchronized state', () => {
     }
   })
 
-  it('challenges are limited (RFC 5961 §7)', () => {
+  it('challenges are limited by connection, so that none tells of another (RFC 5961 §7, CVE-2016-5696)', () => {
     const tcb = tcbIn('ESTABLISHED')
     let answers = 0
     for (let count = 0; count < 100; count++) {
@@ -291,6 +306,11 @@ describe('every synchronized state', () => {
     }
     expect(answers).toBe(tcb.config.challengeAcks)
     expect(tcb.config.counters.TCPACKSkippedChallenge).toBe(90)
+    const other = tcbIn('ESTABLISHED', tcb.config)
+    arrives(other, { flags: RST, seq: 1 })
+    expect(drain(other)).toHaveLength(1)
+    arrives(tcb, { flags: RST, seq: 1 }, NOW + 5_000)
+    expect(drain(tcb, NOW + 5_000)).toHaveLength(1)
   })
 
   it.each(SYNCHRONIZED)('%s: a segment that fails PAWS is dropped (RFC 7323 §5.3)', state => {
@@ -300,6 +320,17 @@ describe('every synchronized state', () => {
     expect(unreadOctets(tcb)).toBe(0)
     expect(tcb.config.counters.PAWSEstab).toBe(1)
     expect(drain(tcb)).toHaveLength(1)
+  })
+
+  it.each(SYNCHRONIZED)('%s: after 24 days TS.Recent says nothing any more (RFC 7323 §5.5)', state => {
+    const tcb = tcbIn(state)
+    const day = 24 * 3_600_000
+    const old = { tsVal: tcb.ts.recent - 1 }
+    arrives(tcb, old, tcb.ts.recentAt + 24 * day)
+    expect(tcb.config.counters.PAWSEstab).toBe(1)
+    arrives(tcb, old, tcb.ts.recentAt + 24 * day + 1)
+    expect(tcb.config.counters.PAWSEstab).toBe(1)
+    expect(tcb.ts.recent).toBe(old.tsVal)
   })
 
   it.each(SYNCHRONIZED)(
@@ -354,7 +385,7 @@ describe('TIME-WAIT', () => {
     ['an equal timestamp and a higher number', 0, 5, true],
     ['an equal timestamp and a lower number', 0, -5, false],
     ['an earlier timestamp', -1, 5, false],
-  ])('may be taken over by a SYN with %s (RFC 6191)', (_, age, seq, allowed) => {
+  ])('SHLD-4: may be taken over by a SYN with %s (RFC 6191)', (_, age, seq, allowed) => {
     const tcb = tcbIn('TIME-WAIT')
     const syn = fromPeer(tcb, { flags: SYN, seq, tsVal: tcb.ts.recent + age })
     expect(reusable(tcb, syn)).toBe(allowed)

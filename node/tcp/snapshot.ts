@@ -18,7 +18,6 @@ import {
   importSend,
   importUnread,
 } from './snapshot-lists.ts'
-import { MAX_DSCP, SOFT_ERRORS } from './soft-error.ts'
 import { createTcb, PENDING_RST_REPLY, PHASES, STATES, type Tcb } from './tcb.ts'
 import { resumeClock } from './timestamps.ts'
 import { TRAVELS } from './travels.ts'
@@ -256,7 +255,7 @@ function importLists(
 
 /** Values that are possible in themselves and make no sense here; what depends on several is for `violation`. */
 function implausible(tcb: Tcb): string | undefined {
-  const { flow, snd, rcv, ack, rtt, ts, rack, recovery, mtu, user } = tcb
+  const { flow, snd, rcv, ack, rtt, ts, rack, recovery, mtu } = tcb
   if (flow.family !== 4 && flow.family !== 6) return 'bad flow.family'
   if (flow.localPort > 0xffff || flow.remotePort > 0xffff) return 'bad flow ports'
   if (tcb.state === 'CLOSED' || tcb.state === 'SYN-SENT') return `a connection in ${tcb.state} does not move`
@@ -270,10 +269,7 @@ function implausible(tcb: Tcb): string | undefined {
   if (!(rtt.rtoMs >= 1) || rtt.rtoMs > 3_600_000) return 'bad rtt.rtoMs'
   if (rack.multiplier < 1 || rack.multiplier > 64 || !Number.isFinite(rack.rttMs)) return 'bad RACK state'
   if (recovery.prrFlight < 1 && recovery.phase !== 'OPEN') return 'bad recovery.prrFlight'
-  if (!(user.keepaliveIdleMs >= 1) || !(user.timeoutMs >= 1) || user.dscp > MAX_DSCP)
-    return 'bad user options'
-  if (user.softError >= SOFT_ERRORS.length || !Number.isFinite(rcv.rttMs))
-    return 'bad soft error or rcv.rttMs'
+  if (!Number.isFinite(rcv.rttMs)) return 'bad rcv.rttMs'
   if (mtu.high > 0xffff || mtu.probe > 0xffff) return 'bad MTU search'
   if (recovery.retries > 0xff || tcb.timers.persistCount > 0xffffff) return 'bad retries'
   return undefined

@@ -2,7 +2,7 @@
  * Errors that do not end a connection (RFC 5461, RFC 9293 §3.9.2.2): what ICMP says of it, and that segments go
  * unacknowledged. They are kept in the TCB, told by an event, and are the reason if the connection times out later.
  */
-import type { IcmpError } from '../wire/icmp.ts'
+import { type IcmpError, pathMtuOf } from '../wire/icmp.ts'
 import { enterClosed } from './ending.ts'
 import { RESET, SOFT_ERROR } from './events.ts'
 import { tooBig } from './path-mtu.ts'
@@ -37,7 +37,7 @@ export function icmpArrives(tcb: Tcb, error: IcmpError, now: number): boolean {
     config.counters.OutOfWindowIcmps++
     return false
   }
-  if (error.kind === 'packet-too-big') return tooBig(tcb, error.mtu, error.packetOctets, quoted, now)
+  if (error.kind === 'packet-too-big') return tooBig(tcb, pathMtuOf(error), quoted, now)
   if (error.kind === 'refused' && (state === 'SYN-SENT' || state === 'SYN-RECEIVED'))
     enterClosed(tcb, state === 'SYN-SENT' ? RESET : 0)
   else noteSoftError(tcb, error.kind)

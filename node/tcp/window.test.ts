@@ -1,3 +1,4 @@
+import { PSH } from '../wire/segment.ts'
 import { STARVED, takeEvents } from './events.ts'
 import { patternContent } from './pair-transfer.ts'
 import { diff } from './seq.ts'
@@ -8,7 +9,7 @@ import { close, consume, contiguous, send, sendContent, starvedPlace, unreadOcte
 const MSS = 1_448
 
 describe('the send window', () => {
-  it('MUST-36: a closed window is probed with an octet that the peer has, after an RTO (SHLD-29), ever slower (SHLD-30)', () => {
+  it('MUST-35, MUST-36: a closed window is probed with an octet that the peer has, after an RTO (SHLD-29), ever slower (SHLD-30)', () => {
     const tcb = tcbIn('ESTABLISHED')
     arrives(tcb, { octets: 1, window: 0, tsVal: 600 })
     drain(tcb)
@@ -64,6 +65,23 @@ describe('the send window', () => {
     expect([again?.retransmission, again?.payloadSeq]).toEqual([true, tcb.snd.una])
   })
 
+  it('SHLD-15, SHLD-16: into a window that shrank goes nothing new; what is within it is sent again as ever', () => {
+    const tcb = tcbIn('ESTABLISHED')
+    arrives(tcb, { window: 1_000 })
+    send(tcb, new Uint8Array(6 * MSS))
+    drain(tcb)
+    send(tcb, new Uint8Array(6 * MSS))
+    const sent = -6 * MSS
+    // 2 segments are left of what was offered for more than 12.
+    arrives(tcb, { octets: 1, window: Math.ceil((2 * MSS) / 128), ack: sent, tsVal: 600 })
+    expect(drain(tcb).filter(out => out.payloadLength > 0)).toEqual([])
+    arrives(tcb, { window: Math.ceil((2 * MSS) / 128), ack: sent, sack: [MSS, 2 * MSS] }, NOW + 20)
+    for (let count = 0; count < 3; count++) expire(tcb, tcb.timers.rto)
+    tcb.snd.pending = 0
+    const again = drain(tcb, NOW + 3_000)
+    expect(again.map(out => [(out.payloadSeq - tcb.snd.una) | 0, out.retransmission])).toEqual([[0, true]])
+  })
+
   it('MUST-38: a little room is not used while more is queued than fits', () => {
     const tcb = tcbIn('ESTABLISHED')
     arrives(tcb, { window: 1_000 })
@@ -101,6 +119,27 @@ describe('the send window', () => {
     sendContent(tcb, patternContent(200_000), 0, 200_000)
     const lengths = drain(tcb).map(out => out.payloadLength)
     expect(lengths).toEqual([45 * MSS, 45 * MSS, 45 * MSS, 200_000 - 135 * MSS])
+  })
+
+  it('SHLD-28: a segment is as large as it can be, SHLD-27: and PSH stands behind what several SENDs queued (MUST-61)', () => {
+    const tcb = tcbIn('ESTABLISHED')
+    arrives(tcb, { window: 60_000 })
+    for (let count = 0; count < 10; count++) send(tcb, new Uint8Array(1_000))
+    const sent = drain(tcb)
+    expect(sent.map(out => [out.payloadLength, (out.flags & PSH) !== 0])).toEqual([[10_000, true]])
+    send(tcb, new Uint8Array(100_000))
+    arrives(tcb, { window: 60_000 })
+    expect(drain(tcb).map(out => [out.payloadLength % MSS, (out.flags & PSH) !== 0])).toEqual([[0, false]])
+  })
+
+  it('MUST-60: the last octets go out although nobody pushes them', () => {
+    const tcb = tcbIn('ESTABLISHED', { nagle: true })
+    send(tcb, new Uint8Array(MSS + 1))
+    send(tcb, new Uint8Array(1))
+    const lengths = drain(tcb).map(out => out.payloadLength)
+    arrives(tcb, {})
+    lengths.push(...drain(tcb).map(out => out.payloadLength))
+    expect(lengths.reduce((sum, length) => sum + length, 0)).toBe(MSS + 2)
   })
 
   it('SHLD-7: with the Nagle algorithm a small segment waits for acknowledgements', () => {
