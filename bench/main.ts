@@ -3,6 +3,7 @@ import { Command, InvalidArgumentError } from 'commander'
 import { conformance } from './conformance/command.ts'
 import { differential } from './differential/command.ts'
 import { fuzz } from './fuzz.ts'
+import { musts } from './musts.ts'
 import { single } from './single.ts'
 import { soak } from './soak/command.ts'
 import { throughput } from './throughput.ts'
@@ -58,6 +59,11 @@ program
   .option('--only <text>', 'only rows that begin with or hold this, e.g. "0.1 | 50"', '')
   .option('--write', 'write the committed table anew', false)
   .action(throughput)
+program
+  .command('musts')
+  .description('what RFC 9293 asks for, and the tests that hold it; no benchmark, and needs no root')
+  .option('--json', 'print JSON', false)
+  .action(musts)
 
 program
   .command('differential')
