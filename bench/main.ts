@@ -59,6 +59,7 @@ program
   .option('--only <text>', 'only rows that begin with or hold this, e.g. "0.1 | 50"', '')
   .option('--write', 'write the committed table anew', false)
   .action(throughput)
+
 program
   .command('musts')
   .description('what RFC 9293 asks for, and the tests that hold it; no benchmark, and needs no root')

@@ -13,18 +13,30 @@ function fill(tcb: ReturnType<typeof tcbIn>, at: number): void {
   }
 }
 
+/** A TCB whose handshake took so long. */
+function withHandshake(handshakeMs: number) {
+  const tcb = tcbIn('ESTABLISHED', { receiveMaxOctets: LIMIT })
+  tcb.rtt.srttMs = handshakeMs
+  return tcb
+}
+
 describe('the round trip of a receiver', () => {
-  it('is the time that a whole window takes', () => {
-    const tcb = tcbIn('ESTABLISHED', { receiveMaxOctets: LIMIT })
+  it('is the time that a whole window takes, or less at once', () => {
+    const tcb = withHandshake(0)
     fill(tcb, NOW + 40)
     expect(tcb.rcv.rttMs).toBe(40)
     fill(tcb, NOW + 60)
     expect(tcb.rcv.rttMs).toBe(20)
   })
 
-  it('grows slowly, and a pause of the application counts as no more than double', () => {
-    const tcb = tcbIn('ESTABLISHED', { receiveMaxOctets: LIMIT })
+  it("begins with the handshake's, and grows by an eighth of what is more", () => {
+    const tcb = withHandshake(24)
     fill(tcb, NOW + 40)
+    expect(tcb.rcv.rttMs).toBe(26)
+  })
+
+  it('takes a pause for no more than double', () => {
+    const tcb = withHandshake(40)
     fill(tcb, NOW + 1_000_000)
     expect(tcb.rcv.rttMs).toBe(45)
   })
@@ -47,10 +59,16 @@ describe('an upload', () => {
     expect(transfer.server.tcb?.rcv.limit).toBe(1_000_000)
   })
 
-  it('of a slow reader leaves it nearly as it was', () => {
+  it('of a slow reader leaves it as it is, until that has caught up', () => {
     const link = { delayMs: 10, merge: true }
     const slow = { readEveryMs: 20, readOctets: 20_000 }
-    const transfer = new Transfer({ up: 1_000_000, downLink: link, upLink: link, ...slow }).run()
-    expect(transfer.server.tcb?.rcv.limit).toBeLessThan(1.5 * LIMIT)
+    const transfer = new Transfer({ up: 1_000_000, downLink: link, upLink: link, ...slow })
+    let most = 0
+    transfer.server.application = (_, tcb) => {
+      if (transfer.atServer.octets < 900_000) most = Math.max(most, tcb.rcv.limit)
+      transfer.serve(tcb)
+    }
+    transfer.run()
+    expect(most).toBeLessThan(1.5 * LIMIT)
   })
 })

@@ -18,12 +18,14 @@ const BACKLOG_DIVISOR = 4
 /**
  * A whole window of octets has come since `rttAt`. That takes a round trip if the window is what holds the sender
  * back, and longer if it is not (Linux measures in the same way), when it errs towards a larger window, which then holds
- * nobody back either. A smaller one counts at once, a larger one by an eighth, and a pause as no more than double.
+ * nobody back either. It begins with the handshake's; a smaller one counts at once, a larger one by an eighth, and a
+ * pause as no more than double.
  */
 export function measureReceiveRtt(tcb: Tcb, now: number): void {
-  const { rcv } = tcb
+  const { rcv, rtt } = tcb
   const sample = now - rcv.rttAt
   if (sample > 0) {
+    if (rcv.rttMs === 0) rcv.rttMs = rtt.srttMs
     if (rcv.rttMs === 0 || sample < rcv.rttMs) rcv.rttMs = sample
     else rcv.rttMs += (Math.min(sample, 2 * rcv.rttMs) - rcv.rttMs) / 8
   }
@@ -40,8 +42,9 @@ export function tuneReceiveWindow(tcb: Tcb, taken: number, now: number): void {
   rcv.tuneOctets += taken
   const roundTrip = rcv.rttMs > 0 ? rcv.rttMs : rtt.srttMs
   const period = roundTrip > 0 ? Math.max(roundTrip, MIN_TUNE_MS) : DEFAULT_TUNE_MS
-  if (now - rcv.tuneAt < period) return
-  const wanted = 2 * rcv.tuneOctets
+  const elapsed = now - rcv.tuneAt
+  if (elapsed < period) return
+  const wanted = (2 * rcv.tuneOctets * period) / elapsed
   const keepsUp = tcb.receiveQueue.octets < rcv.limit / BACKLOG_DIVISOR
   if (keepsUp && tcb.scaled && wanted > rcv.limit && rcv.limit < config.receiveMaxOctets) {
     const growth = (wanted - rcv.limit) / rcv.limit

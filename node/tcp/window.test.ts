@@ -263,8 +263,8 @@ describe('the receive window', () => {
     const tcb = tcbIn('ESTABLISHED')
     tcb.rtt.srttMs = 10
     const before = tcb.rcv.limit
-    for (let at = 0; at < before; at += 1_448) arrives(tcb, { octets: Math.min(1_448, before - at) }, NOW + 1)
-    consume(tcb, before, NOW + 20)
+    for (let at = 0; at < before; at += 1_448) arrives(tcb, { octets: Math.min(1_448, before - at) }, NOW + 9)
+    consume(tcb, before, NOW + 10)
     expect(tcb.rcv.limit).toBe(4 * before)
   })
 

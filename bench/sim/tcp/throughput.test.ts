@@ -7,7 +7,8 @@ const SEED = 1
 
 /**
  * Between which parts of the reference a figure must lie, and why not nearer:
- * - link: the bottleneck is full. What waited behind a hole when counting began is counted when the hole is filled. Strong
+ * - link: the bottleneck is full. What waited behind a hole when counting began is counted when the hole is filled: a
+ *   whole window, of which 300 ms make a fifth of the count. Strong
  *   reordering over 300 ms: RACK's window grows by a quarter of a round trip with each round in which a D-SACK came (RFC
  *   8985 §6.2 step 4), so the first seconds pay for what is learnt late.
  * - window: acknowledgements of every second segment open it in steps of two.
@@ -21,7 +22,7 @@ function bounds(row: Row): readonly [number, number] {
   const isReordered = row.reordering !== 'none'
   switch (row.reference.limit) {
     case 'link':
-      return row.reordering === 'strong' && row.rttMs === 300 ? [0.6, 1.12] : [0.97, 1.12]
+      return [row.reordering === 'strong' && row.rttMs === 300 ? 0.6 : 0.97, row.rttMs === 300 ? 1.2 : 1.12]
     case 'window':
       return [0.93, 1]
     case 'crossing':
