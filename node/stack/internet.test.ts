@@ -264,12 +264,13 @@ function unreachable(code: number, mtu: number, peer: TestPeer, seq: number, tsV
 }
 
 describe('ICMP errors about segments of ours', () => {
-  it('are counted by what they say, and only a believable "too big" changes anything', () => {
+  it('are counted by what they say; "too big" is followed where it is believable, and a handshake may be refused', () => {
     const stand = new TestStand()
     const peer = new TestPeer(stand, 1)
     peer.syn()
     const { tcb } = peer.connection
-    for (const code of [0, 1, 3, 13]) stand.receive([unreachable(code, 0, peer, tcb.snd.una)])
+    for (const code of [0, 1, 13]) stand.receive([unreachable(code, 0, peer, tcb.snd.una)])
+    stand.receive([unreachable(3, 0, peer, tcb.snd.una - 1)])
     expect(tcb.state).toBe('SYN-RECEIVED')
     stand.receive([unreachable(4, 1_400, peer, tcb.snd.una - 1)])
     expect(tcb.snd.pathMss).toBe(1_460)
@@ -281,6 +282,10 @@ describe('ICMP errors about segments of ours', () => {
     const { IcmpErrors, Icmp } = nstat(stand.owner)
     expect(IcmpErrors).toEqual({ unreachable: 2, refused: 1, prohibited: 1, 'packet-too-big': 3 })
     expect(Icmp).toMatchObject({ InMsgs: 7, InDestUnreachs: 4, InPktTooBigs: 3 })
+    // RFC 5927 §5.2 protects what is open; a half-open connection that nobody waits for may go.
+    stand.receive([unreachable(3, 0, peer, tcb.snd.una)])
+    expect(tcb.state).toBe('CLOSED')
+    expect(stand.owner.connections).toBe(0)
   })
 
   it('an old router\'s "too big" means the next usual MTU below the packet (RFC 1191 §5)', () => {

@@ -6,7 +6,7 @@ import { acceptSyn, connect } from './open.ts'
 import { Host, Link, testFlow, World } from './pair.ts'
 import { patternOctets, Reader } from './pair-transfer.ts'
 import type { State, Tcb } from './tcb.ts'
-import { arrives, drain, fromPeer, NOW, tcbIn } from './tcb-in-state.ts'
+import { arrives, drain, fromPeer, tcbIn } from './tcb-in-state.ts'
 import { reusable } from './time-wait.ts'
 import { abort, close, send, unreadOctets } from './user.ts'
 
@@ -131,8 +131,8 @@ describe('TIME-WAIT without timestamps', () => {
     const tcb = tcbIn('TIME-WAIT')
     tcb.ts.on = false
     const syn = fromPeer(tcb, { flags: 2, seq: -1_000, timestamps: true, tsVal: 1 })
-    expect(reusable(tcb, syn, NOW)).toBe(true)
-    expect(reusable(tcb, { ...syn, hasTimestamps: false }, NOW)).toBe(false)
-    expect(reusable(tcb, { ...syn, flags: 2 | ACK }, NOW)).toBe(false)
+    expect(reusable(tcb, syn)).toBe(true)
+    expect(reusable(tcb, { ...syn, hasTimestamps: false })).toBe(false)
+    expect(reusable(tcb, { ...syn, flags: 2 | ACK })).toBe(false)
   })
 })

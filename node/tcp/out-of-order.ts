@@ -10,8 +10,7 @@ import { add, diff, ge, gt, le, lt, type Seq } from './seq.ts'
 export const MAX_OUT_OF_ORDER_RUNS = 1_024
 /** Neighbouring segments share a run up to this size, so that 1-octet segments cost no object each. */
 const MAX_RUN_OCTETS = 65_536
-/** Of one that begins: small, for a peer that sends every other octet could have a thousand. */
-const MIN_RUN_OCTETS = 256
+const MIN_RUN_OCTETS = 2_048
 
 export interface OutOfOrderRun {
   start: Seq

@@ -19,13 +19,7 @@ export function restReusable(resting: Resting, syn: Segment): boolean {
   return gives(config, rcvNxt, timestamps, tsRecent, syn)
 }
 
-function gives(
-  config: TcpConfig,
-  rcvNxt: Seq,
-  timestamps: boolean,
-  tsRecent: number,
-  syn: Segment,
-): boolean {
+function gives(config: TcpConfig, rcvNxt: Seq, timestamps: boolean, tsRecent: number, syn: Segment): boolean {
   if ((syn.flags & (SYN | ACK | RST)) !== SYN) return false
   const beyond = gt(asSeq(syn.seq), rcvNxt)
   let allowed = beyond
