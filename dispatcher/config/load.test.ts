@@ -5,6 +5,9 @@ import { ConfigError } from './errors.ts'
 import { findConfig } from './find.ts'
 import { loadConfig } from './load.ts'
 
+/** What reads TypeScript has to be read itself first, by a machine that may be busy. */
+jest.setTimeout(60_000)
+
 let folder: string
 
 beforeEach(() => {

@@ -4,6 +4,9 @@ import { join } from 'node:path'
 import { loadConfig } from './load.ts'
 import { RunningConfig } from './running.ts'
 
+/** What reads TypeScript has to be read itself first, by a machine that may be busy. */
+jest.setTimeout(60_000)
+
 let folder: string
 
 beforeEach(() => {
