@@ -3,7 +3,7 @@
  * a slow or a broken disk in its place. With it, when two looks at a file saw the same version.
  */
 import type { BigIntStats } from 'node:fs'
-import { open, readlink, realpath, stat } from 'node:fs/promises'
+import { open, realpath, stat } from 'node:fs/promises'
 
 export interface OpenHandle {
   readonly fd: number
@@ -15,12 +15,11 @@ export interface OpenHandle {
 
 export interface FileAccess {
   open(path: string, flags: number): Promise<OpenHandle>
-  readlink(path: string): Promise<string>
   realpath(path: string): Promise<string>
   stat(path: string, options: { bigint: true }): Promise<BigIntStats>
 }
 
-export const FILE_SYSTEM: FileAccess = { open, readlink, realpath, stat }
+export const FILE_SYSTEM: FileAccess = { open, realpath, stat }
 
 /** Equal stamps: the same file, not written since. The change time tells even where the modification time was set back. */
 export function stampOf(facts: BigIntStats): string {

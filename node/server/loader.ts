@@ -6,7 +6,7 @@
  * Whoever can write under the root can replace a directory while it is looked up; so the file that was opened is
  * judged, not the path: by its true name, which the kernel tells for the descriptor (/proc/self/fd).
  */
-import { type BigIntStats, constants } from 'node:fs'
+import { type BigIntStats, constants, fstatSync, readlinkSync } from 'node:fs'
 import { readdir } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { CachedObject } from '../../cache/cached-object.ts'
@@ -252,7 +252,7 @@ export class Loader {
     try {
       return await this.#read(representationPath(path), opened)
     } finally {
-      if (!opened.kept) await opened.handle.close()
+      if (!opened.kept) closeSoon(opened.handle)
     }
   }
 
@@ -264,8 +264,9 @@ export class Loader {
     let name: OpenHandle | undefined
     try {
       name = await this.#files.open(this.root + path, O_PATH)
-      if (!(await this.#contains(await this.#files.readlink(`/proc/self/fd/${name.fd}`)))) return FORBIDDEN
-      const facts = await name.stat({ bigint: true })
+      // What the kernel knows of an open file is at hand: to ask a thread for it would take longer than the answer.
+      if (!(await this.#contains(readlinkSync(`/proc/self/fd/${name.fd}`)))) return FORBIDDEN
+      const facts = fstatSync(name.fd, { bigint: true })
       if (facts.isDirectory()) return { kind: 'directory' }
       if (!facts.isFile()) return FORBIDDEN
       const handle = await this.#files.open(`/proc/self/fd/${name.fd}`, constants.O_RDONLY)
@@ -273,7 +274,7 @@ export class Loader {
     } catch (error) {
       return resultOf(error as NodeJS.ErrnoException)
     } finally {
-      await name?.close()
+      closeSoon(name)
     }
   }
 
@@ -303,7 +304,7 @@ export class Loader {
     const handle = await this.#files.open(this.root + path, constants.O_RDONLY | constants.O_DIRECTORY)
     try {
       const place = `/proc/self/fd/${handle.fd}`
-      if (!(await this.#contains(await this.#files.readlink(place)))) return FORBIDDEN
+      if (!(await this.#contains(readlinkSync(place)))) return FORBIDDEN
       const before = await handle.stat({ bigint: true })
       const entries = await readdir(place, { withFileTypes: true })
       if (stampOf(await handle.stat({ bigint: true })) !== stampOf(before)) return 'changing'
@@ -340,7 +341,7 @@ export class Loader {
     this.#loadingOctets += size
     try {
       const octets = await readWhole(handle, size)
-      const after = await handle.stat({ bigint: true })
+      const after = fstatSync(handle.fd, { bigint: true })
       if (octets === undefined || stampOf(after) !== stampOf(before)) return 'changing'
       this.counters.loadedOctets += size
       return this.#objectOf(path, octets, await tagOf(octets), before, startedMs)
@@ -419,6 +420,11 @@ async function within(ms: number, work: Promise<TagOutcome>): Promise<TagOutcome
   } finally {
     clearTimeout(timer)
   }
+}
+
+/** Nobody waits for the end of it. */
+function closeSoon(handle: OpenHandle | undefined): void {
+  void handle?.close().catch(() => {})
 }
 
 /** No descriptors, no memory: for now. */
