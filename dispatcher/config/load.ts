@@ -61,7 +61,12 @@ function withPaths(config: Config, folder: string): Config {
   const { accessLog } = config
   const file =
     accessLog?.file === undefined || accessLog.file === '-' ? undefined : resolve(folder, accessLog.file)
-  const here = { ...absolute(config), ...(file === undefined ? {} : { accessLog: { ...accessLog, file } }) }
+  const pcap = config.pcap === undefined ? {} : { pcap: resolve(folder, config.pcap) }
+  const here = {
+    ...absolute(config),
+    ...pcap,
+    ...(file === undefined ? {} : { accessLog: { ...accessLog, file } }),
+  }
   if (config.sites === undefined) return here
   const sites = Object.entries(config.sites).map(([name, site]) => [name, absolute(site)] as const)
   return { ...here, sites: Object.fromEntries(sites) }

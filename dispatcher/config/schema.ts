@@ -6,6 +6,7 @@ import { z } from 'zod'
 import { ACCESS_LOG_FORMATS, DEFAULT_ACCESS_LOG } from '../../node/server/access-log.ts'
 import { NO_CLIENT_LIMITS } from '../../node/server/client-table.ts'
 import { DEFAULT_PACE } from '../../node/server/pace.ts'
+import { DEFAULT_CAPTURE_OCTETS } from '../../node/tun/pcap-device.ts'
 import { bitRate, controlUrl, device, devices, endpoint, ipv4, ipv6, ipv6OrNone, name } from '../flags.ts'
 import {
   DEFAULT_ADMIN,
@@ -19,7 +20,9 @@ import {
   MAX_CACHE_OCTETS,
   MAX_NODES,
   MAX_OWNER_ID_BITS,
+  MAX_PCAP_OCTETS,
   MIN_CACHE_OCTETS,
+  MIN_PCAP_OCTETS,
 } from '../options.ts'
 import { choiceSetting, durationSetting, integerSetting, octetsSetting, textSetting } from './setting.ts'
 import { hostRecord, SITE_SHAPE, UNKNOWN_HOST } from './site-schema.ts'
@@ -77,6 +80,12 @@ const CLUSTER_SHAPE = {
     default: `${DEFAULT_INSTANCES}`,
     ...MACHINE,
   }),
+  pcap: textSetting(filePath, 'a file', { about: 'where all packets are recorded (pcapng)', ...MACHINE }),
+  pcapOctets: octetsSetting(MIN_PCAP_OCTETS, MAX_PCAP_OCTETS, {
+    about: 'of such a file at most; later packets are not recorded',
+    default: formatOctets(DEFAULT_CAPTURE_OCTETS),
+    ...MACHINE,
+  }),
   linkRate: textSetting(bitRate, '64kbit to 100gbit, as 100mbit', {
     about: "limit of each node's wire in `gyre up`",
     ...MACHINE,
@@ -115,7 +124,7 @@ const ACCESS_LOG_SHAPE = {
     about: 'lines as other servers write them, or JSON',
     default: DEFAULT_ACCESS_LOG.format,
   }),
-  file: textSetting(pathOrOutput, 'a file, or - for standard output', {
+  file: textSetting(filePath, 'a file, or - for standard output', {
     about: 'where they go; `{name}` in it is the name of the owner',
     default: DEFAULT_ACCESS_LOG.file,
     ...MACHINE,
@@ -127,7 +136,7 @@ const ACCESS_LOG_SHAPE = {
   }),
 }
 
-function pathOrOutput(text: string): string {
+function filePath(text: string): string {
   if (text === '' || text.includes('\0')) throw new RangeError()
   return text
 }
