@@ -27,6 +27,7 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
     'shift',
     'node:',
     'commander',
+    'cli-progress',
     'undici',
     'zod',
     'prom-client',

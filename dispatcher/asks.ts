@@ -32,6 +32,17 @@ export class Asks {
     })
   }
 
+  /** The answer read from its JSON; undefined also where it is none. */
+  async askPlain(to: number, what: string, details: unknown): Promise<unknown> {
+    const text = await this.ask(to, what, details)
+    if (typeof text !== 'string') return undefined
+    try {
+      return JSON.parse(text)
+    } catch {
+      return undefined
+    }
+  }
+
   answered(from: number, token: number, value: unknown): void {
     if (this.#open.get(token)?.to === from) this.#settle(token, value)
   }

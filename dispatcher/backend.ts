@@ -19,6 +19,8 @@ import {
   type ConnectionsPage,
   type ConnectionsQuery,
   type CounterReport,
+  type DrainReport,
+  type DrainRequest,
   MAX_REPORTED_LINKS,
   MAX_SHIFT_RESULTS,
   type OwnerReport,
@@ -35,6 +37,7 @@ import { AdminError, type AdminErrorCode } from './admin/errors.ts'
 import type { AdminBackend } from './admin/server.ts'
 import type { Asks } from './asks.ts'
 import type { DispatcherCore } from './core.ts'
+import type { Drains } from './drains.ts'
 import type { Member } from './members.ts'
 import type { DispatcherOptions } from './options.ts'
 
@@ -43,13 +46,21 @@ export class Backend implements AdminBackend {
   readonly #core: DispatcherCore
   readonly #asks: Asks
   readonly #operator: OperatorHost
+  readonly #drains: Drains
   readonly #startedAt: number
 
-  constructor(options: DispatcherOptions, core: DispatcherCore, asks: Asks, operator: OperatorHost) {
+  constructor(
+    options: DispatcherOptions,
+    core: DispatcherCore,
+    asks: Asks,
+    operator: OperatorHost,
+    drains: Drains,
+  ) {
     this.#options = options
     this.#core = core
     this.#asks = asks
     this.#operator = operator
+    this.#drains = drains
     this.#startedAt = operator.now()
   }
 
@@ -99,6 +110,35 @@ export class Backend implements AdminBackend {
     )
     if (request.connection !== 'all') await this.#refuseSingle(request.connection, to, results)
     return summarise(to, results, this.#operator.now() - startedAt)
+  }
+
+  async drain({ node: name, deadlineMs }: DrainRequest): Promise<DrainReport> {
+    const node = this.#member(name)
+    if (!node.up) throw new AdminError('OWNER_DOWN', `${node.name} is down`)
+    // At once: until the node says so itself, nothing new is to be placed there.
+    node.draining = true
+    return this.#drains.start(node.id, deadlineMs)
+  }
+
+  async drained(name: string): Promise<DrainReport> {
+    const node = this.#member(name)
+    const report = this.#drains.report(node.id)
+    if (report === undefined) throw new AdminError('NOT_DRAINING', `${node.name} does not drain`)
+    return report
+  }
+
+  async undrain(name: string): Promise<DrainReport> {
+    const report = await this.drained(name)
+    const node = this.#member(name)
+    if (!(await this.#drains.cancel(node.id)))
+      throw new AdminError('OWNER_DOWN', `${node.name} does not answer`)
+    return { ...report, state: 'cancelled' }
+  }
+
+  #member(name: string): Member {
+    const member = this.#core.members.named(name)
+    if (member === undefined) throw new AdminError('UNKNOWN_OWNER', `there is no node ${name}`)
+    return member
   }
 
   async reload(): Promise<ReloadReport> {
@@ -157,8 +197,7 @@ export class Backend implements AdminBackend {
   }
 
   #target(name: string): Member {
-    const to = this.#core.members.named(name)
-    if (to === undefined) throw new AdminError('UNKNOWN_OWNER', `there is no node ${name}`)
+    const to = this.#member(name)
     if (!to.up) throw new AdminError('OWNER_DOWN', `${to.name} is down`)
     if (to.draining) throw new AdminError('OWNER_DRAINING', `${to.name} is draining`)
     return to
@@ -180,8 +219,7 @@ export class Backend implements AdminBackend {
   }
 
   async #ask<Answer>(node: number, what: string, details: unknown): Promise<Answer | undefined> {
-    const text = await this.#asks.ask(node, what, details)
-    return parse<Answer>(text)
+    return (await this.#asks.askPlain(node, what, details)) as Answer | undefined
   }
 
   #self(): OwnerReport {

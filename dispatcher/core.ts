@@ -53,6 +53,8 @@ export interface DispatcherWorld {
   recordPlaced(record: Forward): void
   recordEnded(record: Forward): void
   answered(from: number, token: number, value: unknown): void
+  /** The node is about to end: its connections are to be moved, and then it is told LEFT. */
+  leaving(node: number, deadlineMs: number): void
 }
 
 export class DispatcherCore {
@@ -209,6 +211,12 @@ export class DispatcherCore {
         const owner = this.#placeFor(from, message.path)
         this.#world.send(from, encodeClusterMessage({ type: 'PLACED', token: message.token, owner }))
         return
+      }
+      case 'LEAVE': {
+        const member = this.members.get(from)
+        if (member === undefined) return
+        member.draining = true
+        return this.#world.leaving(from, message.deadlineMs)
       }
       case 'ANSWER':
         return this.#world.answered(from, message.token, message.value)

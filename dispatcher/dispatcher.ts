@@ -19,6 +19,7 @@ import { createAdminServer } from './admin/server.ts'
 import { Asks } from './asks.ts'
 import { Backend } from './backend.ts'
 import { DispatcherCore } from './core.ts'
+import { Drains } from './drains.ts'
 import { Gateways } from './gateway/gateways.ts'
 import { GATEWAY_PROTOCOL } from './gateway/messages.ts'
 import type { Member } from './members.ts'
@@ -51,6 +52,7 @@ class Dispatcher implements RunningRole {
   readonly #mesh: Mesh
   readonly #gateways: Gateways
   readonly #asks: Asks
+  readonly #drains: Drains
   readonly #relay: Relay | undefined
   readonly #relaySteering: NftSteering | undefined
   readonly #recorded: RecordedTun
@@ -107,6 +109,7 @@ class Dispatcher implements RunningRole {
           this.#relay?.remove(record)
           if (!record.timestamps && options.mode === 'shift') this.#unsteer(record)
         },
+        leaving: (node, deadlineMs) => this.#drains.leave(node, deadlineMs),
         answered: (from, token, value) => this.#asks.answered(from, token, value),
       },
       configuration.serving,
@@ -119,7 +122,13 @@ class Dispatcher implements RunningRole {
       prepare: async serving => () => this.#core.configure(serving),
       now,
     })
-    const backend = new Backend(options, this.#core, this.#asks, this.#operator())
+    this.#drains = new Drains({
+      ask: (node, what, details) => this.#asks.askPlain(node, what, details),
+      targets: node => this.#core.members.takers(node),
+      left: node => this.#mesh.send(node, encodeClusterMessage({ type: 'LEFT' })),
+      now,
+    })
+    const backend = new Backend(options, this.#core, this.#asks, this.#operator(), this.#drains)
     this.#admin = createAdminServer(backend, { onFault: warn })
   }
 
@@ -183,6 +192,7 @@ class Dispatcher implements RunningRole {
     const control = capabilities.find(capability => capability.startsWith(CONTROL))
     const address = addresses[0]
     if (role !== 'node' || control === undefined || address === undefined) return link.close()
+    if (restarted) this.#drains.forget(ownerId)
     this.#core.nodeUp(
       {
         id: ownerId,
@@ -242,6 +252,7 @@ class Dispatcher implements RunningRole {
       store: undefined,
       requests: () => 0,
       draining: () => false,
+      drain: () => false,
       device: () => this.#recorded.tun.counters(),
       links: () => this.#mesh.report(),
       reloader: this.#reloader,

@@ -4,7 +4,7 @@
  */
 import { InvalidArgumentError } from 'commander'
 import { formatAddress, parseAddress } from '../node/wire/address.ts'
-import { formatOctets, parseOctets } from './config/units.ts'
+import { formatDurationMs, formatOctets, parseDurationMs, parseOctets } from './config/units.ts'
 import type { Endpoint } from './options.ts'
 
 /** Names of devices: of those that Linux takes, what needs no quoting anywhere. */
@@ -26,6 +26,17 @@ export function octets(min: number, max: number): (text: string) => number {
     const value = parseOctets(text) ?? Number.NaN
     if (value >= min && value <= max) return value
     throw new InvalidArgumentError(`Not a size from ${formatOctets(min)} to ${formatOctets(max)}.`)
+  }
+}
+
+/** `30s`, as milliseconds. */
+export function duration(minMs: number, maxMs: number): (text: string) => number {
+  return text => {
+    const value = parseDurationMs(text) ?? Number.NaN
+    if (value >= minMs && value <= maxMs) return value
+    throw new InvalidArgumentError(
+      `Not a time from ${formatDurationMs(minMs)} to ${formatDurationMs(maxMs)}.`,
+    )
   }
 }
 

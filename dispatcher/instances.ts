@@ -4,6 +4,7 @@
  * the devices, keeps the rule as the dispatcher says, and starts, watches and ends the instances.
  */
 import { existsSync } from 'node:fs'
+import { DEFAULT_DRAIN_MS } from './admin/api.ts'
 import { Gateway } from './gateway/gateway.ts'
 import type { NodeOptions, RunningRole } from './options.ts'
 import { nodeFlags, pcapOf } from './role-flags.ts'
@@ -17,6 +18,8 @@ import { type RoleCommand, SupervisedRole } from './up/supervised-role.ts'
 
 /** Each takes a core for its start. */
 const READY_TIMEOUT_MS = 20_000
+/** An instance first gives its connections away. */
+const STOP_TIMEOUT_MS = DEFAULT_DRAIN_MS + 3_000
 /** Linux: IFNAMSIZ - 1. */
 const MAX_DEVICE_NAME = 15
 
@@ -67,6 +70,7 @@ class Instances implements RunningRole {
   readonly #devices: ReadonlyMap<number, string>
   readonly #options: InstancesOptions
   readonly #made: string[] = []
+  readonly stopTimeoutMs = STOP_TIMEOUT_MS + 1_000
   #gateway: Gateway | undefined
   #stopped: Promise<void> | undefined
 
@@ -81,6 +85,7 @@ class Instances implements RunningRole {
         ...{ name, id, address, address6, namespace: undefined, admin: undefined, environment: {} },
         argv: [...program, 'node', ...nodeFlags(instance)],
         readyTimeoutMs: READY_TIMEOUT_MS,
+        stopTimeoutMs: STOP_TIMEOUT_MS,
       }
       const gaveUp = ({ message }: Error) => line(name, message)
       return new SupervisedRole(command, { line, changed: () => {}, gaveUp })

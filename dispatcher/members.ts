@@ -65,6 +65,11 @@ export class Members {
     return this.all.filter(member => !member.up && now - member.downSince >= DEAD_AFTER_MS)
   }
 
+  /** Who takes the connections of `node`, the least loaded first. */
+  takers(node: number): number[] {
+    return [...this.candidates([node])].sort((a, b) => a.connections - b.connections).map(({ id }) => id)
+  }
+
   candidates(not: readonly number[]): readonly Candidate[] {
     return this.all.filter(member => member.up && !member.draining && !not.includes(member.id))
   }

@@ -110,6 +110,8 @@ export interface RunningRole {
   reload?(): Promise<ReloadAnswer | undefined>
   /** Opens the files of its logs anew. */
   reopen?(): void
+  /** ms that `stop` may take; 2.5 s where it does not say. */
+  readonly stopTimeoutMs?: number
 }
 
 export const DEFAULT_CLUSTER = 'gyre'

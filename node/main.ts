@@ -3,6 +3,7 @@
  * Everything with a state of its own is in the parts that it joins.
  */
 import { randomBytes } from 'node:crypto'
+import { DEFAULT_DRAIN_MS } from '../dispatcher/admin/api.ts'
 import type { Configuration, NodeOptions, RunningRole } from '../dispatcher/options.ts'
 import { bringUpTun, FIRST_METRIC } from '../dispatcher/steering/tun-routes.ts'
 import { createIncarnation, type Hello, PROTOCOL_VERSION } from './control/hello.ts'
@@ -21,6 +22,8 @@ import { openRecordedTun, recordingOf } from './tun/recording.ts'
 
 /** The dispatcher's id where nothing else is configured. */
 const DISPATCHER_ID = 0
+/** For saying goodbye, after the connections have been given away. */
+const STOP_GRACE_MS = 3_000
 
 export async function runNode(options: NodeOptions, configuration: Configuration): Promise<RunningRole> {
   const { id, name, cluster, listen } = options
@@ -126,18 +129,27 @@ export async function runNode(options: NodeOptions, configuration: Configuration
   mesh.dial({ id: DISPATCHER_ID, address: `${dispatcher.host}:${dispatcher.port}` })
   await welcome
 
+  const leave = () =>
+    new Promise<void>(left => {
+      core.leave(DEFAULT_DRAIN_MS, now(), left)
+      driver.schedule()
+    })
   let stopped: Promise<void> | undefined
   return {
     reload: () => reloader.reload(),
     reopen: () => log?.reopen(),
+    // What it owns lives on elsewhere, where there is somebody to take it.
     stop: () => {
-      stopped ??= mesh.close().finally(() => {
-        driver.close()
-        log?.close()
-        return finish()
-      })
+      stopped ??= leave()
+        .then(() => mesh.close())
+        .finally(() => {
+          driver.close()
+          log?.close()
+          return finish()
+        })
       return stopped
     },
+    stopTimeoutMs: DEFAULT_DRAIN_MS + STOP_GRACE_MS,
   }
 }
 

@@ -9,6 +9,9 @@
  *   POST /api/v1/reopen {}                                     ReopenReport
  *   GET  /api/v1/healthz, /api/v1/readyz                       { status }, also without /api/v1
  *   GET  /metrics                                              the text format of Prometheus
+ *   POST /api/v1/drain  { node, deadlineMs }                   DrainReport, at once
+ *   GET  /api/v1/drains?node                                   DrainReport
+ *   POST /api/v1/undrain { node }                              DrainReport, state `cancelled`
  *
  * Errors are `{ code, message }` with the status of errors.ts.
  */
@@ -164,6 +167,33 @@ export interface ReloadReport {
 export interface ReopenReport {
   readonly owners: number
 }
+
+/** `drained`: no connection is left; `expired`: the time is over; `cancelled`: the node takes connections again. */
+export type DrainState = 'draining' | 'drained' | 'expired' | 'cancelled'
+
+export interface DrainReport {
+  /** Owner id. */
+  readonly node: number
+  readonly state: DrainState
+  /** Connections that were to move, as far as known. */
+  readonly total: number
+  readonly left: number
+  readonly shifted: number
+  readonly elapsedMs: number
+  /** Connections that did not move in the last round, by reason; the first MAX_SHIFT_RESULTS. */
+  readonly remaining: readonly { readonly connection: number; readonly code: string }[]
+}
+
+export interface DrainRequest {
+  /** The node's id in digits, or its name. */
+  readonly node: string
+  /** 0 to MAX_DRAIN_MS. */
+  readonly deadlineMs: number
+}
+
+/** A day: longer than any download that is worth waiting for. */
+export const MAX_DRAIN_MS = 24 * 60 * 60 * 1000
+export const DEFAULT_DRAIN_MS = 30_000
 
 export interface ErrorReport {
   readonly code: string

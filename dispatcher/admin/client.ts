@@ -10,6 +10,8 @@ import {
   API_PATH,
   type ConnectionsPage,
   type ConnectionsQuery,
+  type DrainReport,
+  type DrainRequest,
   type ReloadReport,
   type ReopenReport,
   type ShiftReport,
@@ -97,6 +99,18 @@ export class AdminClient {
 
   reopen(): Promise<ReopenReport> {
     return this.ask<ReopenReport>('POST', '/reopen', {})
+  }
+
+  drain(request: DrainRequest): Promise<DrainReport> {
+    return this.ask<DrainReport>('POST', '/drain', request)
+  }
+
+  drained(node: string): Promise<DrainReport> {
+    return this.ask<DrainReport>('GET', `/drains?${new URLSearchParams({ node })}`)
+  }
+
+  undrain(node: string): Promise<DrainReport> {
+    return this.ask<DrainReport>('POST', '/undrain', { node })
   }
 
   /** Without it the process lives on for as long as the connection. */

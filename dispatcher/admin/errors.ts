@@ -8,6 +8,8 @@ const STATUSES = {
   NOT_FOUND: 404,
   UNKNOWN_OWNER: 404,
   UNKNOWN_CONNECTION: 404,
+  /** The node was not asked to drain. */
+  NOT_DRAINING: 404,
   METHOD_NOT_ALLOWED: 405,
   /** The owner takes no more connections, on the operator's order. */
   OWNER_DRAINING: 409,

@@ -8,6 +8,7 @@ import { AdminClient, findAdmin } from './client.ts'
 import { selectConnections } from './connection-query.ts'
 import { AdminError } from './errors.ts'
 import { type AdminBackend, type AdminServer, type AdminServerOptions, createAdminServer } from './server.ts'
+import { TestDrains } from './test-drains.ts'
 
 const counters = {
   accepted: 3,
@@ -61,7 +62,7 @@ const connection = {
 }
 
 /** A cluster of one connection, which can be moved to node2; `asked` is what the server made of the requests. */
-class Cluster implements AdminBackend {
+class Cluster extends TestDrains implements AdminBackend {
   wrong = false
   asked: unknown[] = []
   current: StatusReport = status
@@ -161,6 +162,41 @@ describe('answers', () => {
     expect(cluster.asked).toEqual([{ connection: 7, to: '2' }])
   })
 
+  it('drains, and how far they are', async () => {
+    await start()
+    const act = (path: string, body: unknown) =>
+      ask(path, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify(body),
+      })
+    const none = { code: 'NOT_DRAINING', message: 'node2 does not drain' }
+    expect(await outcome(await ask('/api/v1/drains?node=node2'))).toEqual([404, none])
+    expect((await outcome(await act('/api/v1/drain', { node: 'node2' })))[1]).toMatchObject({
+      state: 'draining',
+    })
+    expect((await outcome(await act('/api/v1/drain', { node: 3, deadlineMs: 5 })))[1]).toMatchObject({
+      left: 1,
+    })
+    expect(cluster.drains).toEqual([
+      { node: 'node2', deadlineMs: 30_000 },
+      { node: '3', deadlineMs: 5 },
+    ])
+    expect((await outcome(await ask('/api/v1/drains?node=node2')))[1]).toMatchObject({ state: 'drained' })
+    expect((await outcome(await act('/api/v1/undrain', { node: 'node2' })))[1]).toMatchObject({
+      state: 'cancelled',
+    })
+    expect(await outcome(await act('/api/v1/undrain', { node: 'node2' }))).toEqual([404, none])
+    for (const body of [
+      {},
+      { node: '' },
+      { node: 'a', deadlineMs: -1 },
+      { node: 'a', deadlineMs: 864e5 + 1 },
+    ]) {
+      expect((await outcome(await act('/api/v1/drain', body)))[0]).toBe(400)
+    }
+  })
+
   it('health and readiness', async () => {
     await start()
     expect(await outcome(await ask('/api/v1/healthz'))).toEqual([200, { status: 'ok' }])
@@ -188,6 +224,8 @@ describe('refuses', () => {
     ['GET', '/api/v1/__proto__', 404, 'NOT_FOUND'],
     ['POST', '/api/v1/status', 405, 'METHOD_NOT_ALLOWED'],
     ['GET', '/api/v1/shift', 405, 'METHOD_NOT_ALLOWED'],
+    ['GET', '/api/v1/drain', 405, 'METHOD_NOT_ALLOWED'],
+    ['GET', '/api/v1/drains', 400, 'INVALID_REQUEST'],
     ['GET', '/api/v1/connections?limit=0', 400, 'INVALID_REQUEST'],
     ['GET', '/api/v1/connections?sort=x', 400, 'INVALID_REQUEST'],
     ['GET', '/api/v1/connections?limit=1&limit=2', 400, 'INVALID_REQUEST'],

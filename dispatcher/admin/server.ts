@@ -9,6 +9,8 @@ import {
   API_PATH,
   type ConnectionsPage,
   type ConnectionsQuery,
+  type DrainReport,
+  type DrainRequest,
   type ReloadReport,
   type ReopenReport,
   type ShiftReport,
@@ -16,7 +18,7 @@ import {
   type StatusReport,
 } from './api.ts'
 import { AdminError, statusOf } from './errors.ts'
-import { connectionsQuery, shiftRequest } from './validation.ts'
+import { connectionsQuery, drainRequest, nodeRequest, shiftRequest } from './validation.ts'
 
 /** Prometheus's text-based exposition format. */
 const METRICS_TYPE = 'text/plain; version=0.0.4; charset=utf-8'
@@ -44,6 +46,12 @@ export interface AdminBackend {
   reopen(): Promise<ReopenReport>
   /** In the text format of Prometheus. */
   metrics(): Promise<string>
+  /** Begins, and answers at once. Rejects with UNKNOWN_OWNER or OWNER_DOWN. */
+  drain(request: DrainRequest): Promise<DrainReport>
+  /** Rejects with UNKNOWN_OWNER or NOT_DRAINING. */
+  drained(node: string): Promise<DrainReport>
+  /** Rejects with UNKNOWN_OWNER, NOT_DRAINING or OWNER_DOWN. */
+  undrain(node: string): Promise<DrainReport>
 }
 
 export interface AdminServerOptions {
@@ -108,33 +116,30 @@ function routesOf(backend: AdminBackend, options: AdminServerOptions): ReadonlyM
   const shiftTimeoutMs = options.shiftTimeoutMs ?? DEFAULT_SHIFT_TIMEOUT_MS
   const get = (run: Route['run']): Route => ({ method: 'GET', timeoutMs: statusTimeoutMs, run })
   const ok = async (body: Promise<unknown> | unknown) => ({ status: 200, body: JSON.stringify(await body) })
+  const post = (run: Route['run'], timeoutMs: number): Route => ({ method: 'POST', timeoutMs, run })
+  const shift: Route['run'] = async ({ body }) => ok(backend.shift(parse(shiftRequest, body)))
+  const drain: Route['run'] = async ({ body }) => ok(backend.drain(parse(drainRequest, body)))
+  const undrain: Route['run'] = async ({ body }) => ok(backend.undrain(parse(nodeRequest, body).node))
   return new Map<string, Route>([
     [`${API_PATH}/status`, get(() => ok(backend.status()))],
     [
       `${API_PATH}/connections`,
       get(async ({ query }) => ok(backend.connections(parse(connectionsQuery, single(query))))),
     ],
+    [`${API_PATH}/shift`, post(shift, shiftTimeoutMs)],
+    [`${API_PATH}/drain`, post(drain, statusTimeoutMs)],
     [
-      `${API_PATH}/shift`,
-      {
-        method: 'POST',
-        timeoutMs: shiftTimeoutMs,
-        run: async ({ body }) => ok(backend.shift(parse(shiftRequest, body))),
-      },
+      `${API_PATH}/drains`,
+      get(async ({ query }) => ok(backend.drained(parse(nodeRequest, single(query)).node))),
     ],
-    [
-      `${API_PATH}/reload`,
-      { method: 'POST', timeoutMs: shiftTimeoutMs, run: async () => ok(backend.reload()) },
-    ],
-    [
-      `${API_PATH}/reopen`,
-      { method: 'POST', timeoutMs: statusTimeoutMs, run: async () => ok(backend.reopen()) },
-    ],
+    [`${API_PATH}/reload`, post(() => ok(backend.reload()), shiftTimeoutMs)],
+    [`${API_PATH}/reopen`, post(() => ok(backend.reopen()), statusTimeoutMs)],
     ...['', API_PATH].flatMap((prefix): [string, Route][] => [
       [`${prefix}/healthz`, get(() => ok({ status: 'ok' }))],
       [`${prefix}/readyz`, get(() => ok(ready(backend)))],
     ]),
     ['/metrics', get(async () => ({ status: 200, body: await backend.metrics(), type: METRICS_TYPE }))],
+    [`${API_PATH}/undrain`, post(undrain, statusTimeoutMs)],
   ])
 }
 

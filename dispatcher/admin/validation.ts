@@ -7,8 +7,11 @@ import { z } from 'zod'
 import {
   type ConnectionSort,
   type ConnectionsQuery,
+  DEFAULT_DRAIN_MS,
   DEFAULT_PAGE,
+  type DrainRequest,
   type ErrorReport,
+  MAX_DRAIN_MS,
   MAX_FILTER_CHARACTERS,
   MAX_PAGE,
   type ShiftRequest,
@@ -43,13 +46,22 @@ export const connectionsQuery: z.ZodType<ConnectionsQuery, unknown> = z
 
 const NO_OWNER = "must be an owner's id or name"
 
+const owner = z.union([z.int().nonnegative().transform(String), z.string().regex(/^.{1,64}$/, NO_OWNER)], {
+  error: NO_OWNER,
+})
+
 export const shiftRequest: z.ZodType<ShiftRequest, unknown> = z.strictObject({
   connection: z.union([z.int().nonnegative(), z.literal('all')], {
     error: 'must be a connection id or "all"',
   }),
-  to: z.union([z.int().nonnegative().transform(String), z.string().regex(/^.{1,64}$/, NO_OWNER)], {
-    error: NO_OWNER,
-  }),
+  to: owner,
 })
+
+export const drainRequest: z.ZodType<DrainRequest, unknown> = z.strictObject({
+  node: owner,
+  deadlineMs: z.int().min(0).max(MAX_DRAIN_MS).default(DEFAULT_DRAIN_MS),
+})
+
+export const nodeRequest: z.ZodType<{ readonly node: string }, unknown> = z.strictObject({ node: owner })
 
 export const errorReport: z.ZodType<ErrorReport> = z.object({ code: z.string(), message: z.string() })

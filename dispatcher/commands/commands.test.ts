@@ -12,7 +12,9 @@ import { sumCounters } from '../admin/api.ts'
 import { selectConnections } from '../admin/connection-query.ts'
 import { AdminError } from '../admin/errors.ts'
 import { type AdminBackend, createAdminServer } from '../admin/server.ts'
+import { TestDrains } from '../admin/test-drains.ts'
 import { registerConnections } from './connections.ts'
+import { registerDrain, registerUndrain } from './drain.ts'
 import { registerReload } from './reload.ts'
 import { registerShift } from './shift.ts'
 import { formatStatus, registerStatus } from './status.ts'
@@ -104,7 +106,7 @@ const connections: ConnectionReport[] = [
   },
 ]
 
-class Cluster implements AdminBackend {
+class Cluster extends TestDrains implements AdminBackend {
   wrong = false
   requests: ShiftRequest[] = []
   async status(): Promise<StatusReport> {
@@ -175,8 +177,15 @@ async function gyre(...words: string[]): Promise<Result> {
       result.err += text
     },
   })
-  for (const register of [registerStatus, registerConnections, registerShift, registerReload])
-    register(program)
+  const registers = [
+    registerStatus,
+    registerConnections,
+    registerShift,
+    registerDrain,
+    registerUndrain,
+    registerReload,
+  ]
+  for (const register of registers) register(program)
   try {
     await program.parseAsync(words, { from: 'user' })
   } catch (error) {
@@ -240,6 +249,31 @@ it('shift', async () => {
     { connection: 7, to: 'node1' },
     { connection: 'all', to: '1' },
   ])
+})
+
+it('drain and undrain', async () => {
+  const exitCode = process.exitCode
+  try {
+    expect((await gyre('drain', '--admin', address, 'node1', '--deadline', '2s')).out).toBe(
+      'node1 is drained: 3 connections moved in 12 ms\n',
+    )
+    expect(cluster.drains.at(-1)).toEqual({ node: 'node1', deadlineMs: 2_000 })
+    expect(process.exitCode).toBe(exitCode)
+    expect((await gyre('drain', '--admin', address, 'node3')).out).toBe(
+      'node3 is not drained: 2 connections moved in 12 ms, 1 stays (TIMEOUT 1)\n' +
+        'CONNECTION  REASON\n9           TIMEOUT\n',
+    )
+    expect(process.exitCode).toBe(1)
+  } finally {
+    process.exitCode = exitCode
+  }
+  expect((await gyre('undrain', '--admin', address, 'node3')).out).toBe('node3 takes connections again\n')
+  expect(await gyre('undrain', '--admin', address, 'node3')).toMatchObject({
+    exitCode: 1,
+    err: 'error: node3 does not drain\n',
+  })
+  expect(await gyre('drain', '--admin', address, 'node9')).toMatchObject({ exitCode: 1, out: '' })
+  expect((await gyre('drain', '--admin', address, 'node1', '--deadline', '2')).err).toMatch(/Not a time/)
 })
 
 it.each([['status'], ['connections'], ['shift --all --to node1']])('%s --json', async words => {

@@ -4,7 +4,7 @@
  */
 import type { RunningRole } from '../options.ts'
 
-/** A role that does not end by itself within this is ended by us. */
+/** A role that does not end by itself within this, or within what it says, is ended by us. */
 const STOP_TIMEOUT_MS = 2500
 
 /** By a signal; the outcome is said on standard error, where the operator looks. */
@@ -22,7 +22,7 @@ export async function serve(start: () => Promise<RunningRole>): Promise<void> {
   const end = () => {
     if (ending) return
     ending = true
-    setTimeout(() => process.exit(1), STOP_TIMEOUT_MS).unref()
+    setTimeout(() => process.exit(1), role?.stopTimeoutMs ?? STOP_TIMEOUT_MS).unref()
     Promise.resolve(role?.stop()).then(
       () => process.exit(0),
       (error: unknown) => {

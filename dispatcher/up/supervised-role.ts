@@ -31,6 +31,8 @@ export interface RoleCommand extends Pick<RoleState, 'name' | 'role' | 'id' | 'a
   /** A listening socket is passed on as descriptor ADMIN_FD. */
   readonly admin: Endpoint | undefined
   readonly readyTimeoutMs: number
+  /** ms after which it is made to end; 3 s where it does not say. */
+  readonly stopTimeoutMs?: number
 }
 
 /** The first descriptor after the standard three. */
@@ -93,7 +95,8 @@ export class SupervisedRole {
   async stop(): Promise<void> {
     this.#stopping = true
     clearTimeout(this.#timer)
-    if (this.#process !== undefined) await terminate(this.#process, STOP_TIMEOUT_MS)
+    if (this.#process !== undefined)
+      await terminate(this.#process, this.command.stopTimeoutMs ?? STOP_TIMEOUT_MS)
     this.#started?.reject(new UpError('INTERRUPTED', 'stopped before it was ready'))
     this.#started = undefined
   }

@@ -24,6 +24,16 @@ import { type Resources, Site } from './site.ts'
 
 /** Requests that wait to hear where they are best served; beyond it they are served here. */
 const MAX_PLACING = 4_096
+/** The dispatcher's word that nothing more can be moved comes a little after the time that it was given. */
+const LEAVE_GRACE_MS = 1_000
+/** A dispatcher that is started again is back within this. */
+const RELINK_MS = 5_000
+
+interface Leaving {
+  readonly deadlineMs: number
+  readonly left: () => void
+  until: number
+}
 
 /** The world around a node. */
 export interface NodeWorld {
@@ -60,6 +70,7 @@ export class NodeCore {
   readonly #operator: OperatorHost
   readonly #placing = new Map<number, (owner: number | undefined) => void>()
   #token = 0
+  #leaving: Leaving | undefined = undefined
 
   constructor(config: OwnerConfig, world: NodeWorld, resources: Resources, limits?: ServerLimits) {
     this.#world = world
@@ -111,6 +122,11 @@ export class NodeCore {
       store: resources.store,
       requests: () => this.site.requests,
       draining: () => this.site.draining,
+      drain: on => {
+        this.site.draining = on
+        this.#reporter.changed(world.now())
+        return true
+      },
       device: () => world.device(),
       links: () => world.links(),
       reloader: world.reloader,
@@ -134,24 +150,41 @@ export class NodeCore {
 
   peerUp(id: number, restarted: boolean, now: number): void {
     this.owner.peerUp(id, restarted, now)
-    if (id === this.#dispatcherId) this.#reporter.linkUp(now)
+    if (id !== this.#dispatcherId) return
+    this.#reporter.linkUp(now)
+    if (this.#leaving === undefined) return
+    this.#leaving.until = now + this.#leaving.deadlineMs + LEAVE_GRACE_MS
+    this.#sendLeave(this.#leaving.deadlineMs)
   }
 
   peerDown(id: number, now: number): void {
     this.owner.peerDown(id, now)
     if (id !== this.#dispatcherId) return
+    this.#withoutDispatcher(now)
     this.#reporter.linkDown()
     for (const placed of this.#placing.values()) placed(undefined)
     this.#placing.clear()
   }
 
+  /**
+   * Has every connection moved away, and takes no more. `left` is called once: when that is done as far as it can be, when
+   * the time is over, or when there has been no dispatcher for a while that could see to it.
+   */
+  leave(deadlineMs: number, now: number, left: () => void): void {
+    this.site.draining = true
+    this.#leaving = { deadlineMs, left, until: now + deadlineMs + LEAVE_GRACE_MS }
+    if (!this.#sendLeave(deadlineMs)) this.#withoutDispatcher(now)
+  }
+
   pollAt(): number {
-    return Math.min(this.owner.pollAt(), this.#reporter.pollAt())
+    const leaveAt = this.#leaving?.until ?? Number.POSITIVE_INFINITY
+    return Math.min(this.owner.pollAt(), this.#reporter.pollAt(), leaveAt)
   }
 
   poll(now: number): void {
     this.owner.poll(now)
     this.#reporter.poll(now)
+    if (this.#leaving !== undefined && now >= this.#leaving.until) this.#leaveNow()
   }
 
   #told(message: ClusterMessage): void {
@@ -163,9 +196,28 @@ export class NodeCore {
         this.#placing.delete(message.token)
         return placed?.(message.owner < 0 ? undefined : message.owner)
       }
+      case 'LEFT':
+        return this.#leaveNow()
       case 'ASK':
         return void this.#answer(message.token, message.what, message.details)
     }
+  }
+
+  #sendLeave(deadlineMs: number): boolean {
+    return this.#world.send(this.#dispatcherId, encodeClusterMessage({ type: 'LEAVE', deadlineMs }))
+  }
+
+  /** It may come back, and nothing is cut meanwhile. */
+  #withoutDispatcher(now: number): void {
+    if (this.#leaving === undefined) return
+    if (this.owner.connections === 0) return this.#leaveNow()
+    this.#leaving.until = Math.min(this.#leaving.until, now + RELINK_MS)
+    this.#world.wake()
+  }
+
+  #leaveNow(): void {
+    this.#leaving?.left()
+    this.#leaving = undefined
   }
 
   async #answer(token: number, what: string, details: unknown): Promise<void> {

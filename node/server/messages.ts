@@ -34,6 +34,10 @@ export type ClusterMessage =
   | { readonly type: 'PLACED'; readonly token: number; readonly owner: number }
   /** Node to dispatcher, a few times a second. */
   | { readonly type: 'LOAD'; readonly connections: number; readonly draining: boolean }
+  /** Node to dispatcher: it is about to end, and its connections should live on elsewhere. */
+  | { readonly type: 'LEAVE'; readonly deadlineMs: number }
+  /** Dispatcher to node: what could be moved has been moved. */
+  | { readonly type: 'LEFT' }
   /** The operator's questions and orders, passed on by the dispatcher; the answer is plain data. */
   | { readonly type: 'ASK'; readonly token: number; readonly what: string; readonly details: unknown }
   | { readonly type: 'ANSWER'; readonly token: number; readonly value: unknown }
@@ -47,6 +51,8 @@ const TYPES: readonly ClusterMessage['type'][] = [
   'LOAD',
   'ASK',
   'ANSWER',
+  'LEAVE',
+  'LEFT',
 ]
 
 export function encodeClusterMessage(message: ClusterMessage): unknown[] {
@@ -68,6 +74,10 @@ export function encodeClusterMessage(message: ClusterMessage): unknown[] {
       return [...head, message.token, message.what, message.details]
     case 'ANSWER':
       return [...head, message.token, message.value]
+    case 'LEAVE':
+      return [...head, message.deadlineMs]
+    case 'LEFT':
+      return head
   }
 }
 
@@ -96,6 +106,10 @@ export function decodeClusterMessage(plain: readonly unknown[]): ClusterMessage 
       return isCount(a) && isText(b, MAX_NAME_CHARS) ? { type, token: a, what: b, details: c } : undefined
     case 'ANSWER':
       return isCount(a) ? { type, token: a, value: b } : undefined
+    case 'LEAVE':
+      return isCount(a) ? { type, deadlineMs: a } : undefined
+    case 'LEFT':
+      return { type }
   }
 }
 

@@ -16,6 +16,8 @@ import type { Reloader } from './reloader.ts'
 
 /** Connections in one answer, for about 2 MB of JSON; the operator hears of no more. */
 export const MAX_LISTED = 10_000
+/** Connections moved in one round of a drain, so that its progress can be told. */
+const MAX_SPREAD = 2_000
 /** Connections moved by one order; those beyond stay, and the order can be repeated. */
 const MAX_ORDERED = 100_000
 
@@ -74,11 +76,22 @@ export interface ShiftOutcome {
   readonly ms: number
 }
 
+/** What one round of a drain came to. */
+export interface Spread {
+  /** Connections that are still here. */
+  readonly left: number
+  readonly shifted: number
+  /** Connections that were to move and did not, each with its reason. */
+  readonly stayed: readonly (readonly [connection: number, reason: string])[]
+}
+
 export interface OperatorHost {
   readonly owner: Owner
   readonly store: CacheStore | undefined
   requests(): number
   draining(): boolean
+  /** Whether the owner takes no connections of others any more; false where it never does. */
+  drain(on: boolean): boolean
   device(): Record<string, number>
   links(): readonly ReportedLink[]
   /** Undefined in a simulation. */
@@ -116,6 +129,10 @@ export async function answer(
     case 'reopen':
       host.reopen()
       return 'true'
+    case 'drain':
+      return JSON.stringify(typeof details === 'boolean' && host.drain(details))
+    case 'spread':
+      return JSON.stringify(await spread(host, details))
     default:
       return undefined
   }
@@ -174,19 +191,48 @@ function describe(connection: Connection): ListedConnection {
 async function shiftOrdered(host: OperatorHost, details: unknown): Promise<ShiftOutcome[] | undefined> {
   const order = importOrder(details)
   if (order === undefined) return undefined
-  const { owner } = host
   const chosen: Connection[] = []
-  for (const entry of owner.byId.values()) {
+  for (const entry of host.owner.byId.values()) {
     if (entry.kind !== 'connection') continue
     if (order.connection !== undefined && entry.id !== order.connection) continue
     if (chosen.push(entry) === MAX_ORDERED) break
   }
+  return shiftEach(host, chosen, () => order.to)
+}
+
+/** Gives connections to `targets` in turn; those that do not move stay, and the next round tries them again. */
+async function spread(host: OperatorHost, details: unknown): Promise<Spread | undefined> {
+  if (!Array.isArray(details) || !details.every(Number.isSafeInteger)) return undefined
+  const targets = details as number[]
+  const chosen: Connection[] = []
+  for (const entry of host.owner.byId.values()) {
+    if (entry.kind === 'connection' && chosen.push(entry) === MAX_SPREAD) break
+  }
+  if (targets.length === 0) {
+    return {
+      left: host.owner.connections,
+      shifted: 0,
+      stayed: chosen.map(({ id }) => [id, 'NO_TARGET'] as const),
+    }
+  }
+  const outcomes = await shiftEach(host, chosen, turn => targets[turn % targets.length] as number)
+  const stayed = outcomes
+    .filter(({ ok }) => !ok)
+    .map(({ connection, reason }) => [connection, reason] as const)
+  return { left: host.owner.connections, shifted: outcomes.length - stayed.length, stayed }
+}
+
+function shiftEach(
+  host: OperatorHost,
+  connections: readonly Connection[],
+  target: (turn: number) => number,
+): Promise<ShiftOutcome[]> {
   const now = host.now()
   return Promise.all(
-    chosen.map(
-      connection =>
+    connections.map(
+      (connection, turn) =>
         new Promise<ShiftOutcome>(resolve => {
-          owner.shift(connection, order.to, now, result => resolve(outcomeOf(connection.id, result)))
+          host.owner.shift(connection, target(turn), now, result => resolve(outcomeOf(connection.id, result)))
         }),
     ),
   )

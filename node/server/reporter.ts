@@ -54,6 +54,11 @@ export class Reporter {
     this.#soon(now)
   }
 
+  /** The load that is told is another now. */
+  changed(now: number): void {
+    if (this.#linked) this.#soon(now)
+  }
+
   linkUp(now: number): void {
     this.#linked = true
     this.#everything = true

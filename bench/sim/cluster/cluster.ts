@@ -334,6 +334,7 @@ export class Cluster {
           if (!record.timestamps) void this.steering.updateFlows({ set: [], remove: [flowKey(record)] })
         },
         answered: () => {},
+        leaving: () => {},
       },
       this.options.serving ?? ONE_SITE,
       this.options.limits,
