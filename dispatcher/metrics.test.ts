@@ -14,7 +14,7 @@ function hostOf(sim: Cluster, id: number): OperatorHost {
     store: undefined,
     requests: () => site.requests,
     draining: () => false,
-  drain: () => false,
+    drain: () => false,
     device: () => ({}),
     links: () => [],
     reloader: undefined,
