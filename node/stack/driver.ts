@@ -21,6 +21,7 @@ export class Driver {
   readonly #machine: Machine
   readonly #device: Device
   #timer: NodeJS.Timeout | undefined = undefined
+  #immediate: NodeJS.Immediate | undefined = undefined
   #timerAt = Number.POSITIVE_INFINITY
   #closed = false
 
@@ -40,13 +41,22 @@ export class Driver {
     clearTimeout(this.#timer)
     this.#timerAt = at
     const wait = Math.min(MAX_WAIT_MS, Math.max(MIN_WAIT_MS, Math.ceil(at - performance.now())))
-    this.#timer = setTimeout(() => this.#poll(), wait)
+    this.#timer = setTimeout(() => this.#due(), wait)
   }
 
   close(): void {
     this.#closed = true
     clearTimeout(this.#timer)
+    clearImmediate(this.#immediate)
     this.#device.close()
+  }
+
+  /**
+   * What has arrived comes before what is due. A process that was not let run for a while finds both, and an
+   * acknowledgement that waits in the device must not be taken for one that never came.
+   */
+  #due(): void {
+    this.#immediate = setImmediate(() => this.#poll())
   }
 
   #poll(): void {
