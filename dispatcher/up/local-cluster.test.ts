@@ -95,11 +95,13 @@ async function until(what: () => boolean): Promise<void> {
       const pid = state.roles.find(role => role.name === name)?.pid
       return readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0').slice(2).join(' ')
     }
-    const service = `--cluster ${state.name} --vip ${state.vip} --vip6 ${state.vip6} --port 80`
+    const service = `--vip ${state.vip} --vip6 ${state.vip6} --port 80 --owner-bits 8`
     expect(command('gateway')).toContain(
-      `gateway --name gateway --dispatcher ws://10.78.0.2:7700 ${service} --wan wan0,host0 --lan lan0`,
+      `gateway --cluster ${state.name} --name gateway ${service} --dispatcher ws://10.78.0.2:7700 --wan wan0,host0 --lan lan0`,
     )
-    expect(command('node2')).toContain('node --id 2 --name node2 --address 10.78.0.12 --address6 fd78::c')
+    expect(command('node2')).toContain(`node --cluster ${state.name} --name node2 ${service}`)
+    expect(command('node2')).toContain('--id 2 --address 10.78.0.12 ')
+    expect(command('node2')).toContain('--address6 fd78::c')
     expect(command('node2')).toContain('--dispatcher ws://10.78.0.2:7700')
     expect(command('dispatcher')).toContain('--mode clone')
     expect(command('dispatcher')).toContain('--steering relay --admin-fd 3')
