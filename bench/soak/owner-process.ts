@@ -87,11 +87,12 @@ function servingOf(root: string): ServingSettings {
 }
 
 function holdingOf(owner: Owner): Holding {
-  const collect = (globalThis as { gc?: (how: object) => void }).gc
+  const collect = (globalThis as { gc?: (how?: object) => void }).gc
   if (collect === undefined) throw new Error('needs --expose-gc')
-  // Pages that are nearly empty are given back, too, as in a process that has been at rest for a while.
-  // Once more for what had been marked as living before it died.
-  for (let round = 0; round < 2; round++) collect({ type: 'major', execution: 'sync', flavor: 'last-resort' })
+  // The last resort alone leaves what was marked as living before it died; after it nearly empty pages are given back, too,
+  // as in a process that has been at rest for a while.
+  collect()
+  collect({ type: 'major', execution: 'sync', flavor: 'last-resort' })
   const { heapUsed, external, rss } = process.memoryUsage()
   const { accepted, closed, resetsSent } = owner.counters
   return {
