@@ -2,6 +2,7 @@
  * Segments with octets: retransmissions, new data in super-segments, and the tail loss probe. How much cwnd
  * allows is decided by `congestion.ts` and `recovery.ts`; here that is turned into segments worth sending.
  */
+import { MAX_PAYLOAD_OCTETS } from '../wire/emit.ts'
 import { ACK, CWR, FIN, PSH } from '../wire/segment.ts'
 import { noteLimit, noteUse, resumeAfterIdle } from './congestion.ts'
 import { STARVED } from './events.ts'
@@ -28,8 +29,6 @@ import { add, diff, lt, type Seq } from './seq.ts'
 import { PENDING_LOSS_PROBE, PENDING_OLD_OCTET, PENDING_OVERRIDE, type Tcb } from './tcb.ts'
 import type { Transmission } from './transmission.ts'
 
-/** Payload of a super-segment: what an IPv4 packet holds beside the largest TCP header. */
-export const MAX_PAYLOAD_OCTETS = 65_535 - 20 - 60
 /** A window of at least so many segments waits for room worth sending, rather than answer each acknowledgement. */
 const MIN_DEFER_SEGMENTS = 16
 /** The part of the window that is worth sending at once (Linux tcp_tso_win_divisor is 3). */

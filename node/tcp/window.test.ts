@@ -1,3 +1,4 @@
+import { MAX_PAYLOAD_OCTETS } from '../wire/emit.ts'
 import { PSH } from '../wire/segment.ts'
 import { STARVED, takeEvents } from './events.ts'
 import { patternContent } from './pair-transfer.ts'
@@ -7,6 +8,21 @@ import { expire, pollAt } from './timers.ts'
 import { close, consume, contiguous, send, sendContent, starvedPlace, unreadOctets, wake } from './user.ts'
 
 const MSS = 1_448
+
+describe('a super-segment', () => {
+  it('is never longer than what a packet of either family holds, whatever the length of the queue', () => {
+    for (let length = MAX_PAYLOAD_OCTETS - 30; length <= MAX_PAYLOAD_OCTETS + 30; length++) {
+      const tcb = tcbIn('ESTABLISHED')
+      tcb.congestion.cwnd = 1 << 20
+      tcb.snd.wnd = 1 << 20
+      tcb.snd.maxWnd = tcb.snd.wnd
+      sendContent(tcb, patternContent(length), 0, length)
+      const sent = drain(tcb).map(({ payloadLength }) => payloadLength)
+      expect(Math.max(...sent)).toBeLessThanOrEqual(MAX_PAYLOAD_OCTETS)
+      expect(sent.reduce((sum, octets) => sum + octets)).toBe(length)
+    }
+  })
+})
 
 describe('the send window', () => {
   it('MUST-35, MUST-36: a closed window is probed with an octet that the peer has, after an RTO (SHLD-29), ever slower (SHLD-30)', () => {
