@@ -112,6 +112,7 @@ export interface ConnectionReport {
   readonly state: string
   /** Null before the first measurement. */
   readonly srttMs: number | null
+  /** Acknowledged since the connection came to its present owner. */
   readonly octetsSent: number
   readonly shifts: number
   /** The request line last read; empty before the first. What a client sent: not safe to print as it is. */

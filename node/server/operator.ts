@@ -48,6 +48,7 @@ export interface ListedConnection {
   readonly state: string
   readonly srttMs: number
   readonly cwndOctets: number
+  /** Acknowledged since the connection came to this owner. */
   readonly octetsSent: number
   readonly shifts: number
   readonly request: string
@@ -180,7 +181,7 @@ function describe(connection: Connection): ListedConnection {
     state: tcb.state,
     srttMs: Math.round(tcb.rtt.srttMs * 1000) / 1000,
     cwndOctets: tcb.congestion.cwnd,
-    octetsSent: (tcb.snd.una - tcb.snd.iss - 1) >>> 0,
+    octetsSent: tcb.sendQueue.released,
     shifts,
     request,
     since,

@@ -14,7 +14,7 @@ import {
   type ShiftRefusal,
 } from '../../shift/messages.ts'
 import { OutgoingShifts, type ShiftResult } from '../../shift/outgoing.ts'
-import { adopt } from '../tcp/adoption.ts'
+import { adopt, countOwned } from '../tcp/adoption.ts'
 import { Connection, Forward } from './connection.ts'
 import { count, countDuration } from './counters.ts'
 import { TOMBSTONE_MS } from './forwards.ts'
@@ -154,6 +154,7 @@ export class OwnerShifts {
 
   #release(id: number, epoch: number, to: number, now: number): void {
     const connection = this.#connection(id) as Connection
+    countOwned(connection.tcb, -1)
     this.#owner.remove(connection)
     this.leaving(connection)
     this.#given.set(id, connection)
@@ -171,6 +172,7 @@ export class OwnerShifts {
     this.#given.delete(id)
     connection.frozen = false
     connection.epoch = epoch
+    countOwned(connection.tcb, 1)
     this.#owner.install(connection)
     this.#owner.application.resumed(connection, now)
     this.#owner.environment.owned(connection)

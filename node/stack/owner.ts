@@ -6,6 +6,7 @@
 import type { Flow } from '../../clone/flow.ts'
 import { MAX_DORMANT } from '../../shift/incoming.ts'
 import { MAX_OUTGOING, type ShiftResult } from '../../shift/outgoing.ts'
+import { countOwned } from '../tcp/adoption.ts'
 import { segmentArrives } from '../tcp/arrival.ts'
 import { CONFIRMED, ESTABLISHED, FIN_ACKED, PEER_FIN, STARVED, takeEvents } from '../tcp/events.ts'
 import { nextSegment } from '../tcp/output.ts'
@@ -299,6 +300,7 @@ export class Owner {
 
   /** Ends a connection at once without a word to the client: it lives elsewhere, or has been replaced. */
   #forget(connection: Connection): void {
+    countOwned(connection.peek(), -1)
     this.remove(connection)
     this.epochs.note(connection.id, connection.epoch, this.#now)
     this.#shifts.leaving(connection)

@@ -4,6 +4,7 @@
  */
 import type { Segment } from '../wire/segment.ts'
 import { acknowledgeNow } from './acknowledgement.ts'
+import { isEstablished } from './ending.ts'
 import { CONFIRMED } from './events.ts'
 import { backedOff } from './rtt.ts'
 import { sentCount } from './sent-records.ts'
@@ -18,11 +19,17 @@ const MIN_REPEAT_MS = 5
 
 const NEVER = Number.POSITIVE_INFINITY
 
+/** The connection is one more, or one less, of this owner's open ones. */
+export function countOwned(tcb: Tcb, change: 1 | -1): void {
+  if (isEstablished(tcb.state)) tcb.config.counters.CurrEstab += change
+}
+
 /** Makes this owner the one that transmits from here on. */
 export function adopt(tcb: Tcb, ownerId: number, now: number): void {
   const { shift, timers, ts, sent, config } = tcb
   if (tcb.state === 'CLOSED') return
   config.counters.ShiftAdopted++
+  countOwned(tcb, 1)
   ts.ownerId = ownerId
   bumpTick(tcb, now)
   shift.tsVal = (ts.tick << config.ownerIdBits) | ownerId

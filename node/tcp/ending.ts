@@ -8,7 +8,7 @@ import type { State, Tcb } from './tcb.ts'
 const NEVER = Number.POSITIVE_INFINITY
 
 /** RFC 4022 tcpCurrEstab counts these two. */
-function isEstablished(state: State): boolean {
+export function isEstablished(state: State): boolean {
   return state === 'ESTABLISHED' || state === 'CLOSE-WAIT'
 }
 

@@ -143,9 +143,15 @@ describe('an idle connection', () => {
       sim.shift(client, elsewhere(sim, client))
       sim.run(10)
     }
+    // Whoever owns it counts it, and nobody else (RFC 4022 tcpCurrEstab).
+    const open = [sim.dispatcher, ...Array.from({ length: sim.nodeCount }, (_, index) => sim.node(index + 1))]
+    const counted = () => open.map(({ owner }) => owner.config.tcp.counters.CurrEstab).sort()
+    expect(counted()).toEqual([0, 0, 0, 1])
     expect(sim.runUntil(() => client.done, 20_000)).toBe(true)
     succeeded(client)
     expect(shiftsOf(sim)).toBeGreaterThan(90)
+    sim.run(1_000)
+    expect(counted()).toEqual([0, 0, 0, 0])
   })
 })
 
