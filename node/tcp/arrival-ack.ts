@@ -77,8 +77,10 @@ export function takeAcknowledgement(tcb: Tcb, segment: Segment, ack: Seq, now: n
   if (tcb.ecn.on && (segment.flags & (ECE | SYN)) === ECE) reduceForEcn(tcb)
   // Karn's rule, RFC 6298 §3: octets behind a repetition may have waited at the peer for it.
   if (delivery.sampleAt !== Number.NEGATIVE_INFINITY && delivery.retransmittedDelivered === 0) {
-    addSample(tcb.rtt, tcb.config, now - delivery.sampleAt, now)
-    hystartSample(tcb, now - delivery.sampleAt)
+    // What follows a repetition at the same instant counts as sent a moment later (`repetitionTime`).
+    const sampleMs = Math.max(0, now - delivery.sampleAt)
+    addSample(tcb.rtt, tcb.config, sampleMs, now)
+    hystartSample(tcb, sampleMs)
   }
   if (acked > 0) {
     hystartRound(tcb)

@@ -13,6 +13,7 @@ import { measureReceiveRtt } from './receive-tuning.ts'
 import { noteRecent } from './sack.ts'
 import { add, asSeq, diff, ge, gt, le, lt, type Seq } from './seq.ts'
 import type { Tcb } from './tcb.ts'
+import { urgentOctets } from './user.ts'
 
 // Filled and read within one call.
 const insertion = createInsertion()
@@ -114,6 +115,9 @@ export function finStep(tcb: Tcb, segment: Segment, now: number): Verdict | unde
   if (!rcv.finKnown || rcv.nxt !== rcv.fin) return undefined
   rcv.nxt = add(rcv.fin, 1)
   if (lt(rcv.edge, rcv.nxt)) rcv.edge = rcv.nxt
+  // Nothing urgent can come behind the FIN, whatever the pointer said.
+  if (rcv.urgent && gt(rcv.up, rcv.fin)) rcv.up = rcv.fin
+  if (urgentOctets(tcb) === 0) rcv.urgent = false
   acknowledgeNow(tcb)
   tcb.events |= PEER_FIN
   peerClosed(tcb, now)

@@ -7,6 +7,7 @@ import { endOf, flagsOf, LOST, MAX_SENT_RECORDS, SACKED, sentCount, startOf } fr
 import { add, diff, gt, lt } from './seq.ts'
 import { MAX_DSCP, SOFT_ERRORS } from './soft-error.ts'
 import type { Tcb } from './tcb.ts'
+import { urgentOctets } from './user.ts'
 
 const NEVER = Number.POSITIVE_INFINITY
 const HALF = 2 ** 31 - 1
@@ -145,8 +146,7 @@ function userViolation(tcb: Tcb): string | undefined {
   if (!(user.keepaliveIdleMs > 0) || !(user.timeoutMs > 0)) return 'a time that is none'
   if (user.dscp < 0 || user.dscp > MAX_DSCP) return `a Differentiated Services field of ${user.dscp}`
   if (SOFT_ERRORS[user.softError] === undefined) return 'no such soft error'
-  if (rcv.urgent && diff(rcv.up, rcv.nxt) + tcb.receiveQueue.octets <= 0)
-    return 'urgent octets that were read'
+  if (rcv.urgent && urgentOctets(tcb) === 0) return 'urgent octets that were read'
   if (!(rcv.rttMs >= 0)) return 'no round trip of the receiver'
   return undefined
 }

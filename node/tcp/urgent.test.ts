@@ -2,6 +2,7 @@
 import { ACK, FIN, URG } from '../wire/segment.ts'
 import { segmentArrives } from './arrival.ts'
 import { READABLE, takeEvents, URGENT } from './events.ts'
+import { checkInvariants } from './invariants.ts'
 import type { Tcb } from './tcb.ts'
 import { arrives, drain, fromPeer, NOW, tcbIn } from './tcb-in-state.ts'
 import { consume, send, unreadOctets, urgentOctets } from './user.ts'
@@ -34,6 +35,25 @@ describe('the urgent pointer', () => {
     expect(urgentOctets(tcb)).toBe(0)
     takeEvents(tcb)
     expect(urgent(tcb, 1, 1)).toBe(READABLE | URGENT)
+  })
+
+  it('ends with the FIN, however far it pointed, and not before what was urgent is read', () => {
+    for (const [pointer, left] of [
+      [10, 10],
+      [11, 10],
+      [60_000, 10],
+      [3, 3],
+    ] as const) {
+      const tcb = tcbIn('ESTABLISHED')
+      urgent(tcb, pointer, 10)
+      arrives(tcb, { flags: ACK | FIN })
+      expect(tcb.state).toBe('CLOSE-WAIT')
+      expect(urgentOctets(tcb)).toBe(left)
+      checkInvariants(tcb)
+      consume(tcb, 10, NOW)
+      expect(urgentOctets(tcb)).toBe(0)
+      checkInvariants(tcb)
+    }
   })
 
   it('MUST-32: is told again when it advances, not when it stays or steps back', () => {

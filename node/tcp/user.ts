@@ -10,7 +10,7 @@ import { enterClosed, moveTo } from './ending.ts'
 import { contiguousRun, dropUnread, retain } from './receive-queue.ts'
 import { tuneReceiveWindow } from './receive-tuning.ts'
 import type { Place } from './send-queue.ts'
-import { diff } from './seq.ts'
+import { diff, gt } from './seq.ts'
 import { MAX_DSCP } from './soft-error.ts'
 import { PENDING_RST, type Tcb } from './tcb.ts'
 
@@ -92,7 +92,9 @@ export function unreadOctets(tcb: Tcb): number {
 /** Octets up to the end of the peer's urgent ones, unread or still on the way; 0: none (RFC 9293 MUST-33). */
 export function urgentOctets(tcb: Tcb): number {
   const { rcv, receiveQueue } = tcb
-  return rcv.urgent ? Math.max(0, diff(rcv.up, rcv.nxt) + receiveQueue.octets) : 0
+  // The FIN has a number, but is no octet.
+  const end = rcv.finKnown && gt(rcv.nxt, rcv.fin) ? rcv.fin : rcv.nxt
+  return rcv.urgent ? Math.max(0, diff(rcv.up, end) + receiveQueue.octets) : 0
 }
 
 /** The first of them, as far as they lie together; valid until the next call on this connection. */
