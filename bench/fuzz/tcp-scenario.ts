@@ -12,6 +12,7 @@ import { CLOSED, RESET, TIMED_OUT, takeEvents } from '../../node/tcp/events.ts'
 import { checkInvariants, checkProgress } from '../../node/tcp/invariants.ts'
 import { acceptSyn, connect } from '../../node/tcp/open.ts'
 import { nextSegment } from '../../node/tcp/output.ts'
+import { setAddresses, setFields } from '../../node/tcp/packet-header.ts'
 import { exportTcb, importTcb } from '../../node/tcp/snapshot.ts'
 import type { Flow, State, Tcb } from '../../node/tcp/tcb.ts'
 import { expire, pollAt } from '../../node/tcp/timers.ts'
@@ -333,21 +334,8 @@ export class TcpScenario {
 
   #send(side: Side, tcb: Tcb, out: Transmission, payload: Uint8Array, from: number, isLast: boolean): void {
     const header = this.#header
-    const { sackEdges, ...fields } = out
-    Object.assign(header, fields)
-    header.sackEdges.set(sackEdges)
-    const { flow } = tcb
-    header.family = flow.family
-    header.src0 = flow.local0
-    header.src1 = flow.local1
-    header.src2 = flow.local2
-    header.src3 = flow.local3
-    header.dst0 = flow.remote0
-    header.dst1 = flow.remote1
-    header.dst2 = flow.remote2
-    header.dst3 = flow.remote3
-    header.srcPort = flow.localPort
-    header.dstPort = flow.remotePort
+    setFields(header, out)
+    setAddresses(header, tcb.flow)
     header.seq = (out.seq + from) | 0
     header.flags = isLast ? out.flags : out.flags & ~(FIN | PSH)
     const packet = tcpPacket(header, payload)

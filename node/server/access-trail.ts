@@ -7,6 +7,7 @@ import type { Flow } from '../../clone/flow.ts'
 import { HOST } from '../http/known-field.ts'
 import { authorityText, field, header, type RequestHead, requestLine } from '../http/request-head.ts'
 import type { Connection } from '../stack/connection.ts'
+import { isCount } from './messages.ts'
 
 /** Answers under way before the next request is read: bounds what a connection carries along. */
 export const MAX_PENDING = 32
@@ -152,8 +153,4 @@ function importEntry(plain: unknown, released: number, now: number): AccessEntry
 
 function isText(value: unknown, max: number): boolean {
   return typeof value === 'string' && value.length <= max
-}
-
-function isCount(value: unknown): value is number {
-  return Number.isSafeInteger(value) && (value as number) >= 0
 }

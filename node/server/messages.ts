@@ -138,6 +138,6 @@ function isText(value: unknown, max: number): value is string {
   return typeof value === 'string' && value.length <= max
 }
 
-function isCount(value: unknown): value is number {
+export function isCount(value: unknown): value is number {
   return Number.isSafeInteger(value) && (value as number) >= 0
 }

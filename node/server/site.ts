@@ -58,6 +58,7 @@ import {
 } from './access-trail.ts'
 import { ClientTable } from './client-table.ts'
 import { DEFAULT_LIMITS, type ServerLimits } from './limits.ts'
+import { isCount } from './messages.ts'
 import {
   type Awaited,
   awaitedAtEnd,
@@ -589,8 +590,4 @@ function createSiteState(): SiteState {
 
 function bodyFailed(body: RequestBody): boolean {
   return body.phase === 'error'
-}
-
-function isCount(value: unknown): value is number {
-  return Number.isSafeInteger(value) && (value as number) >= 0
 }

@@ -3,6 +3,7 @@
  * follow by reference. Hands the batch on when it is full, or when the owner has nothing more to send for now.
  */
 import type { Flow } from '../../clone/flow.ts'
+import { setFields } from '../tcp/packet-header.ts'
 import type { SendQueue } from '../tcp/send-queue.ts'
 import type { Transmission } from '../tcp/transmission.ts'
 import { PacketBatch } from '../tun/packet-batch.ts'
@@ -52,24 +53,7 @@ export class Emitter {
     header.dst3 = flow.remote3
     header.srcPort = flow.localPort
     header.dstPort = flow.remotePort
-    header.ecn = out.ecn
-    header.dscp = out.dscp
-    header.ttl = out.ttl
-    header.seq = out.seq
-    header.ack = out.ack
-    header.flags = out.flags
-    header.window = out.window
-    header.hasTimestamps = out.hasTimestamps
-    header.tsVal = out.tsVal
-    header.tsEcr = out.tsEcr
-    header.mss = out.mss
-    header.windowScale = out.windowScale
-    header.sackPermitted = out.sackPermitted
-    header.sackCount = out.sackCount
-    for (let edge = 0; edge < 2 * out.sackCount; edge++)
-      header.sackEdges[edge] = out.sackEdges[edge] as number
-    header.payloadLength = out.payloadLength
-    header.segmentSize = out.segmentSize
+    setFields(header, out)
 
     const probe = out.probe && out.payloadLength > 0
     const octets = packetHeadOctets(header)

@@ -8,6 +8,7 @@ import { type TcpConfig, tcpConfig } from '../../../node/tcp/config.ts'
 import { CLOSED, ESTABLISHED, PEER_FIN, RESET, TIMED_OUT, takeEvents } from '../../../node/tcp/events.ts'
 import { connect } from '../../../node/tcp/open.ts'
 import { nextSegment } from '../../../node/tcp/output.ts'
+import { setAddresses, setFields } from '../../../node/tcp/packet-header.ts'
 import type { Flow, Tcb } from '../../../node/tcp/tcb.ts'
 import { expire, pollAt } from '../../../node/tcp/timers.ts'
 import { createTransmission } from '../../../node/tcp/transmission.ts'
@@ -178,20 +179,8 @@ export class Client {
   #emit(): void {
     const { flow, out } = this.#options
     const header = this.#header
-    const { sackEdges, ...fields } = this.#out
-    Object.assign(header, fields)
-    header.sackEdges.set(sackEdges)
-    header.family = flow.family
-    header.src0 = flow.local0
-    header.src1 = flow.local1
-    header.src2 = flow.local2
-    header.src3 = flow.local3
-    header.dst0 = flow.remote0
-    header.dst1 = flow.remote1
-    header.dst2 = flow.remote2
-    header.dst3 = flow.remote3
-    header.srcPort = flow.localPort
-    header.dstPort = flow.remotePort
+    setFields(header, this.#out)
+    setAddresses(header, flow)
     const payload = new Uint8Array(this.#out.payloadLength)
     let at = 0
     const sink = {

@@ -12,12 +12,13 @@ import { takeEvents } from '../../../node/tcp/events.ts'
 import { checkInvariants, checkProgress } from '../../../node/tcp/invariants.ts'
 import { acceptSyn, connect } from '../../../node/tcp/open.ts'
 import { nextSegment } from '../../../node/tcp/output.ts'
+import { setAddresses, setFields } from '../../../node/tcp/packet-header.ts'
 import { exportTcb, importTcb } from '../../../node/tcp/snapshot.ts'
 import type { Flow, Tcb } from '../../../node/tcp/tcb.ts'
 import { expire, pollAt } from '../../../node/tcp/timers.ts'
 import { createTransmission, type Transmission } from '../../../node/tcp/transmission.ts'
 import { consume, retainUnread, unreadOctets } from '../../../node/tcp/user.ts'
-import { createTcpHeader, packetHeadOctets, type TcpHeader, writeTcpPacket } from '../../../node/wire/emit.ts'
+import { createTcpHeader, packetHeadOctets, writeTcpPacket } from '../../../node/wire/emit.ts'
 import { ACK, createSegment, RST, SYN } from '../../../node/wire/segment.ts'
 import type { ScheduledEvent } from '../network/clock/scheduler.ts'
 import { type Packet, type Sink, viewOf, type World } from '../network/element.ts'
@@ -150,7 +151,8 @@ export class Endpoint {
 
   #emit(tcb: Tcb, out: Transmission): void {
     const header = this.#header
-    setHeader(header, tcb.flow, out)
+    setAddresses(header, tcb.flow)
+    setFields(header, out)
     const head = packetHeadOctets(header)
     const packet = new Uint8Array(head + out.payloadLength)
     writeTcpPacket(packet, viewOf(packet), 0, header)
@@ -197,33 +199,4 @@ export class Endpoint {
       for (const packet of held) this.#take(packet)
     })
   }
-}
-
-function setHeader(header: TcpHeader, flow: Flow, out: Transmission): void {
-  header.family = flow.family
-  header.src0 = flow.local0
-  header.src1 = flow.local1
-  header.src2 = flow.local2
-  header.src3 = flow.local3
-  header.dst0 = flow.remote0
-  header.dst1 = flow.remote1
-  header.dst2 = flow.remote2
-  header.dst3 = flow.remote3
-  header.srcPort = flow.localPort
-  header.dstPort = flow.remotePort
-  header.ecn = out.ecn
-  header.seq = out.seq
-  header.ack = out.ack
-  header.flags = out.flags
-  header.window = out.window
-  header.hasTimestamps = out.hasTimestamps
-  header.tsVal = out.tsVal
-  header.tsEcr = out.tsEcr
-  header.mss = out.mss
-  header.windowScale = out.windowScale
-  header.sackPermitted = out.sackPermitted
-  header.sackCount = out.sackCount
-  header.sackEdges.set(out.sackEdges)
-  header.payloadLength = out.payloadLength
-  header.segmentSize = out.segmentSize
 }
