@@ -4,6 +4,8 @@
  */
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { TOKEN_FILE } from '../dispatcher/admin/access.ts'
+import { RUN_DIRECTORY } from '../dispatcher/admin/client.ts'
 import { inNamespace, run } from './process.ts'
 
 /** The repository, where this runs from `dist/bench` or from `bench`. */
@@ -14,6 +16,8 @@ const START_TIMEOUT_MS = 60_000
 export interface ClusterState {
   readonly name: string
   readonly admin: string
+  /** For acts at the admin port. */
+  readonly token: string
   readonly vip: string
   readonly vip6: string | undefined
   readonly port: number
@@ -60,7 +64,9 @@ export async function withCluster<Result>(
 }
 
 export async function stateOf(name: string): Promise<ClusterState> {
-  return JSON.parse(await readFile(`/run/gyre/${name}/up.json`, 'utf8')) as ClusterState
+  const folder = join(RUN_DIRECTORY, name)
+  const token = (await readFile(join(folder, TOKEN_FILE), 'utf8')).trim()
+  return { ...JSON.parse(await readFile(join(folder, 'up.json'), 'utf8')), token } as ClusterState
 }
 
 export function gyre(args: readonly string[], timeoutMs?: number): Promise<string> {

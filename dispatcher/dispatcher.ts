@@ -15,6 +15,7 @@ import { DEFAULT_LIMITS } from '../node/stack/limits.ts'
 import { Vips } from '../node/stack/vips.ts'
 import { tcpConfig } from '../node/tcp/config.ts'
 import { openRecordedTun, type RecordedTun, recordingOf } from '../node/tun/recording.ts'
+import { createToken } from './admin/access.ts'
 import { createAdminServer } from './admin/server.ts'
 import { Asks } from './asks.ts'
 import { Backend } from './backend.ts'
@@ -129,7 +130,10 @@ class Dispatcher implements RunningRole {
       now,
     })
     const backend = new Backend(options, this.#core, this.#asks, this.#operator(), this.#drains)
-    this.#admin = createAdminServer(backend, { onFault: warn })
+    const token = options.adminToken ?? createToken()
+    if (options.admin !== undefined && options.adminToken === undefined) warn(`the admin token is ${token}`)
+    const host = options.admin !== undefined && 'host' in options.admin ? options.admin.host : undefined
+    this.#admin = createAdminServer(backend, { token, host, onFault: warn })
   }
 
   async start(): Promise<void> {

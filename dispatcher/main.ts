@@ -26,6 +26,7 @@ import {
 import type { InstancesOptions } from './instances.ts'
 import { defaultCacheOctets } from './memory.ts'
 import {
+  ADMIN_TOKEN_VARIABLE,
   DEFAULT_CLUSTER,
   DEFAULT_INSTANCES,
   DEFAULT_OWNER_ID_BITS,
@@ -44,6 +45,7 @@ import {
   type ServeOptions,
 } from './options.ts'
 import {
+  adminTokenOption,
   configOption,
   modeOption,
   PCAP_TEXT,
@@ -62,12 +64,16 @@ const COMMAND = [process.execPath, ...process.execArgv, PROGRAM]
 const WWW = join(dirname(PROGRAM), '..', '..', 'www')
 
 /** Flags as commander hands them over: `--vip6` may still say `none`. */
-type Flags<T> = Omit<T, 'vip6' | 'address6' | 'secret' | 'admin' | 'root' | 'config' | 'pcap'> & {
+type Flags<T> = Omit<
+  T,
+  'vip6' | 'address6' | 'secret' | 'admin' | 'adminToken' | 'root' | 'config' | 'pcap'
+> & {
   readonly vip6: string
   readonly address6?: string
   readonly pcap?: string
   readonly admin?: Endpoint
   readonly adminFd?: number
+  readonly adminToken?: string
   readonly ownerBits: number
   readonly root: string
 }
@@ -159,6 +165,7 @@ function registerDispatcher(program: Command): void {
     .addOption(steeringOption())
     .option('--admin <host:port>', 'where the admin interface listens', endpoint)
     .option('--admin-fd <descriptor>', 'an inherited descriptor that listens already', integer(3, 1023))
+    .addOption(adminTokenOption())
     .action(async (flags: Flags<DispatcherOptions>) => {
       const isAdminFlag = command.getOptionValueSource('admin') === 'cli'
       if (isAdminFlag && flags.adminFd !== undefined) {
@@ -166,11 +173,17 @@ function registerDispatcher(program: Command): void {
       }
       const admin = flags.adminFd === undefined ? flags.admin : { fd: flags.adminFd }
       const secret = secretOf(command)
+      // What this process starts has no need of it.
+      delete process.env[ADMIN_TOKEN_VARIABLE]
+      const { adminToken } = flags
       await run(command, async () => {
         const { runDispatcher } = await import('./dispatcher.ts')
         const { address6 } = flags
         const options = { ...flags, ...common(command, flags), ...fileOf(command, flags), pcap: flags.pcap }
-        return runDispatcher({ ...options, address6, admin, secret }, configurationOf(command, flags))
+        return runDispatcher(
+          { ...options, address6, admin, adminToken, secret },
+          configurationOf(command, flags),
+        )
       })
     })
 }

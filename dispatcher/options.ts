@@ -82,6 +82,8 @@ export interface DispatcherOptions extends OwnerOptions {
   readonly steering: SteeringKind
   /** An inherited descriptor that listens already, or where to listen; undefined: no admin port. */
   readonly admin: Endpoint | { readonly fd: number } | undefined
+  /** What acts at the admin port need; undefined: a random one for this run, which is said. */
+  readonly adminToken: string | undefined
   /** 64 hexadecimal digits, the same for all dispatchers (RFC 6528 §3); undefined: a random one for this run. */
   readonly secret: string | undefined
 }
@@ -132,3 +134,5 @@ export const MAX_CACHE_OCTETS = 1024 ** 4
 export const MAX_NODES = 200
 /** Environment of a dispatcher: a secret must not stand in a command line, which everybody may read. */
 export const SECRET_VARIABLE = 'GYRE_SECRET'
+/** Environment of a dispatcher and of the operator's commands, in place of `--admin-token`. */
+export const ADMIN_TOKEN_VARIABLE = 'GYRE_ADMIN_TOKEN'

@@ -44,7 +44,7 @@ asRoot('nodes that drain under load', () => {
     const flags = { name: 'gyre-td', vip: '10.77.122.1', vip6: 'fd77:122::1', admin: '127.0.0.1:8922' }
     await withCluster({ ...flags, nodes: 3, root: folder }, async state => {
       const { name } = state
-      const client = new AdminClient(state.admin)
+      const client = new AdminClient(state.admin, state.token)
       const held = async () => (await client.status()).owners.map(({ connections }) => connections)
       const pids = async () => (await client.status()).owners.map(({ pid }) => pid)
       const before = await pids()
@@ -73,7 +73,7 @@ asRoot('nodes that drain under load', () => {
     await withCluster({ ...flags, nodes: 2, root: folder }, async state => {
       const swarm = await swarmDuring(state, async () => {
         for (const node of ['node1', 'node2']) {
-          const client = new AdminClient(state.admin)
+          const client = new AdminClient(state.admin, state.token)
           const find = async () => (await client.status()).owners.find(owner => owner.name === node)
           const pid = (await find())?.pid as number
           process.kill(pid, 'SIGTERM')

@@ -45,7 +45,7 @@ asRoot('two nodes of two instances each', () => {
 
   it('a download is shifted among them all, with and without timestamps, and after one of them has died', async () => {
     await withCluster(flags(), async state => {
-      const client = new AdminClient(state.admin)
+      const client = new AdminClient(state.admin, state.token)
       const owners = async () =>
         (await client.status()).owners.map(({ id, name, state: is }) => [id, name, is])
       const all = [

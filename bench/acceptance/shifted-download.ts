@@ -21,7 +21,7 @@ export async function shiftedDownload(
   file: string,
   owners: readonly number[] = [1, 2, 3],
 ): Promise<ShiftedDownload> {
-  const client = new AdminClient(state.admin)
+  const client = new AdminClient(state.admin, state.token)
   await countResets(state.clientNamespace)
   let running = true
   let shifts = 0
@@ -46,7 +46,7 @@ export async function warm(
   owners: readonly number[] = [1, 2, 3, 1],
 ): Promise<void> {
   const url = `http://${state.vip}/${file}`
-  const client = new AdminClient(state.admin)
+  const client = new AdminClient(state.admin, state.token)
   const args = ['-sS', '-o', '/dev/null', '--limit-rate', '4M', '--max-time', '30', url]
   const slow = new Server(...inNamespace(state.clientNamespace, 'curl', args))
   try {

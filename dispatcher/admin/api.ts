@@ -12,8 +12,9 @@
  *   POST /api/v1/drain  { node, deadlineMs }                   DrainReport, at once
  *   GET  /api/v1/drains?node                                   DrainReport
  *   POST /api/v1/undrain { node }                              DrainReport, state `cancelled`
+ *   POST /api/v1/token  {}                                     { status: 'ok' } where the token is right
  *
- * Errors are `{ code, message }` with the status of errors.ts.
+ * Reading is free; acts (POST) need `Authorization: Bearer TOKEN`. Errors are `{ code, message }` with the status of errors.ts.
  */
 
 export const API_PATH = '/api/v1'

@@ -6,6 +6,7 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Client, type Dispatcher, errors } from 'undici'
 import { z } from 'zod'
+import { TOKEN_FILE } from './access.ts'
 import {
   API_PATH,
   type ConnectionsPage,
@@ -58,13 +59,32 @@ export async function findAdmin(location: AdminLocation): Promise<string> {
   return parsed.data.admin
 }
 
+/** The admin token, where the caller may know it: given, or in the run folder of the cluster at that address. */
+export async function findToken(
+  location: AdminLocation & { readonly token?: string },
+): Promise<string | undefined> {
+  const { name, admin, token, runDirectory = RUN_DIRECTORY } = location
+  if (token !== undefined) return token
+  if (!NAME.test(name)) return undefined
+  try {
+    // A token is not told to another address than the one it is for.
+    if (admin !== undefined && admin !== (await findAdmin({ name, runDirectory }))) return undefined
+    return (await readFile(join(runDirectory, name, TOKEN_FILE), 'utf8')).trim()
+  } catch {
+    // Not root, or no cluster here: reading needs none, and an act will be told that it does.
+    return undefined
+  }
+}
+
 export class AdminClient {
   private readonly address: string
+  private readonly token: string | undefined
   private readonly client: Client
 
-  /** `address` is host:port, an IPv6 host in brackets. Throws INVALID_REQUEST. */
-  constructor(address: string) {
+  /** `address` is host:port, an IPv6 host in brackets; `token` is needed for acts. Throws INVALID_REQUEST. */
+  constructor(address: string, token?: string) {
     this.address = address
+    this.token = token
     try {
       this.client = new Client(`http://${address}`, {
         connect: { timeout: CONNECT_TIMEOUT_MS },
@@ -121,7 +141,8 @@ export class AdminClient {
   private async ask<T>(method: 'GET' | 'POST', path: string, body?: unknown): Promise<T> {
     const options: Dispatcher.RequestOptions = { method, path: `${API_PATH}${path}` }
     if (body !== undefined) {
-      options.headers = { 'content-type': 'application/json' }
+      const authorization = this.token === undefined ? {} : { authorization: `Bearer ${this.token}` }
+      options.headers = { 'content-type': 'application/json', ...authorization }
       options.body = JSON.stringify(body)
     }
     let status: number

@@ -4,6 +4,9 @@
  */
 const STATUSES = {
   INVALID_REQUEST: 400,
+  /** An act without the token, or with a wrong one. */
+  UNAUTHORIZED: 401,
+  FORBIDDEN_HOST: 403,
   FORBIDDEN_ORIGIN: 403,
   NOT_FOUND: 404,
   UNKNOWN_OWNER: 404,

@@ -1,10 +1,11 @@
 import { spawn } from 'node:child_process'
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { get } from 'node:http'
 import { connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { ConnectionsQuery, ShiftReport, ShiftRequest, StatusReport } from './api.ts'
-import { AdminClient, findAdmin } from './client.ts'
+import { AdminClient, findAdmin, findToken } from './client.ts'
 import { selectConnections } from './connection-query.ts'
 import { AdminError } from './errors.ts'
 import { type AdminBackend, type AdminServer, type AdminServerOptions, createAdminServer } from './server.ts'
@@ -111,10 +112,12 @@ let server: AdminServer
 let address: string
 let faults: unknown[]
 
-async function start(options: AdminServerOptions = {}): Promise<void> {
+const TOKEN = 'a-token-of-this-test'
+
+async function start(options: Partial<AdminServerOptions> = {}): Promise<void> {
   cluster = new Cluster()
   faults = []
-  server = createAdminServer(cluster, { onFault: fault => void faults.push(fault), ...options })
+  server = createAdminServer(cluster, { token: TOKEN, onFault: fault => void faults.push(fault), ...options })
   address = await server.listen({ host: '127.0.0.1', port: 0 })
 }
 
@@ -124,7 +127,7 @@ const ask = (path: string, init: RequestInit = {}) => fetch(`http://${address}${
 const post = (body: unknown, headers: Record<string, string> = {}) =>
   ask('/api/v1/shift', {
     method: 'POST',
-    headers: { 'content-type': 'application/json', ...headers },
+    headers: { 'content-type': 'application/json', authorization: `Bearer ${TOKEN}`, ...headers },
     body: typeof body === 'string' ? body : JSON.stringify(body),
   })
 
@@ -167,7 +170,7 @@ describe('answers', () => {
     const act = (path: string, body: unknown) =>
       ask(path, {
         method: 'POST',
-        headers: { 'content-type': 'application/json' },
+        headers: { 'content-type': 'application/json', authorization: `Bearer ${TOKEN}` },
         body: JSON.stringify(body),
       })
     const none = { code: 'NOT_DRAINING', message: 'node2 does not drain' }
@@ -268,6 +271,61 @@ describe('refuses', () => {
     expect(faults).toEqual([])
   })
 
+  it.each([
+    ['no token', '', 'acts need the admin token'],
+    ['a wrong token', 'Bearer another-token-of-this-test', 'wrong'],
+    ['the beginning of the token', `Bearer ${TOKEN.slice(0, -1)}`, 'wrong'],
+    ['more than the token', `Bearer ${TOKEN}x`, 'wrong'],
+    ['another scheme', `Basic ${TOKEN}`, 'acts need the admin token'],
+  ])('acts with %s', async (_, authorization, message) => {
+    await start()
+    const acts = ['shift', 'drain', 'undrain', 'reload', 'reopen', 'token']
+    for (const act of acts) {
+      const response = await ask(`/api/v1/${act}`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json', authorization },
+        body: '{}',
+      })
+      expect(response.headers.get('www-authenticate')).toBe('Bearer')
+      expect(await outcome(response)).toEqual([
+        401,
+        { code: 'UNAUTHORIZED', message: expect.stringContaining(message) },
+      ])
+    }
+    expect(cluster.asked).toEqual([])
+  })
+
+  it('names that may be made to point here (DNS rebinding)', async () => {
+    await start({ host: 'gyre.internal' })
+    const askAs = (host: string, path: string) =>
+      new Promise<number | undefined>((resolve, reject) => {
+        const headers = { host }
+        get(`http://${address}${path}`, { headers }, ({ statusCode }) => resolve(statusCode)).on(
+          'error',
+          reject,
+        )
+      })
+    for (const host of [
+      'evil.example',
+      'evil.example:80',
+      'localhost.evil.example',
+      '127.0.0.1.evil.example',
+    ]) {
+      expect([host, await askAs(host, '/api/v1/status')]).toEqual([host, 403])
+      expect([host, await askAs(host, '/metrics')]).toEqual([host, 200])
+    }
+    for (const host of [
+      address,
+      'localhost',
+      'localhost:1',
+      '[::1]:8800',
+      '10.1.2.3',
+      'GYRE.internal:8800',
+    ]) {
+      expect([host, await askAs(host, '/api/v1/status')]).toEqual([host, 200])
+    }
+  })
+
   it('takes the same origin', async () => {
     await start()
     expect((await post({ connection: 7, to: '2' }, { origin: `http://${address}` })).status).toBe(200)
@@ -304,7 +362,7 @@ describe('stays up', () => {
   it('when a client breaks off in its body, or sends garbage', async () => {
     await start()
     for (const text of [
-      'POST /api/v1/shift HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 50\r\n\r\n{"a"',
+      `POST /api/v1/shift HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ${TOKEN}\r\nContent-Type: application/json\r\nContent-Length: 50\r\n\r\n{"a"`,
       'gar\0bage\r\n\r\n',
     ]) {
       const socket = connect(Number(address.split(':')[1]), '127.0.0.1')
@@ -331,7 +389,7 @@ describe('stays up', () => {
 it('rejects an address that is taken', async () => {
   await start()
   const port = Number(address.split(':')[1])
-  const second = createAdminServer(cluster)
+  const second = createAdminServer(cluster, { token: TOKEN })
   await expect(second.listen({ host: '127.0.0.1', port })).rejects.toMatchObject({ code: 'EADDRINUSE' })
 })
 
@@ -347,7 +405,7 @@ it('listens on an inherited socket', async () => {
       jsc: { parser: { syntax: 'typescript' }, target: 'es2023' }, module: { type: 'commonjs' },
     }).code, file)
     const { createAdminServer } = require('./server.ts')
-    createAdminServer({ status: async () => ({ cluster: 'inherited', owners: [] }) }).listen({ fd: 3 }).then(console.log)
+    createAdminServer({ status: async () => ({ cluster: 'inherited', owners: [] }) }, { token: 'x' }).listen({ fd: 3 }).then(console.log)
   `
   const child = spawn(process.execPath, ['-e', script], {
     cwd: __dirname,
@@ -367,7 +425,7 @@ it('listens on an inherited socket', async () => {
 
 describe('AdminClient', () => {
   async function withClient<T>(use: (client: AdminClient) => Promise<T>, to = address): Promise<T> {
-    const client = new AdminClient(to)
+    const client = new AdminClient(to, TOKEN)
     try {
       return await use(client)
     } finally {
@@ -462,9 +520,30 @@ describe('findAdmin', () => {
   })
 })
 
+describe('findToken', () => {
+  it('reads it from the run folder, for the address of that cluster alone', async () => {
+    await start()
+    const runDirectory = await mkdtemp(join(tmpdir(), 'gyre-run-'))
+    await mkdir(join(runDirectory, 'good'))
+    await writeFile(join(runDirectory, 'good', 'up.json'), '{"admin":"127.0.0.1:8800"}')
+    const at = (more: { name?: string; admin?: string; token?: string }) =>
+      findToken({ name: 'good', runDirectory, ...more })
+    expect(await at({})).toBeUndefined()
+    await writeFile(join(runDirectory, 'good', 'admin-token'), `${TOKEN}\n`)
+    expect(await at({})).toBe(TOKEN)
+    expect(await at({ admin: '127.0.0.1:8800' })).toBe(TOKEN)
+    expect(await at({ admin: '192.0.2.1:8800' })).toBeUndefined()
+    expect(await at({ admin: '192.0.2.1:8800', token: 'given' })).toBe('given')
+    expect(await at({ name: 'absent' })).toBeUndefined()
+    expect(await at({ name: '../good' })).toBeUndefined()
+    await rm(runDirectory, { recursive: true })
+  })
+})
+
 it('reloads, or says why not', async () => {
   await start()
-  const init = { method: 'POST', headers: { 'content-type': 'application/json' }, body: '{}' }
+  const headers = { 'content-type': 'application/json', authorization: `Bearer ${TOKEN}` }
+  const init = { method: 'POST', headers, body: '{}' }
   const done = await ask('/api/v1/reload', init)
   expect(done.status).toBe(200)
   expect(await done.json()).toMatchObject({ owners: [{ name: 'node1', fault: null }] })

@@ -5,6 +5,7 @@
 import assert from 'node:assert/strict'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { z } from 'zod'
+import { checkHost, checkOrigin, checkToken } from './access.ts'
 import {
   API_PATH,
   type ConnectionsPage,
@@ -55,6 +56,10 @@ export interface AdminBackend {
 }
 
 export interface AdminServerOptions {
+  /** What acts need. */
+  readonly token: string
+  /** A name, beside addresses and `localhost`, under which the port is asked. */
+  readonly host?: string | undefined
   readonly statusTimeoutMs?: number
   readonly shiftTimeoutMs?: number
   /** Told of every fault that is answered with INTERNAL. */
@@ -73,6 +78,8 @@ export interface AdminServer {
 
 interface Route {
   readonly method: 'GET' | 'POST'
+  /** Also for who asks by any name: what machines ask for, and no page gains by. */
+  readonly anyHost?: true
   readonly timeoutMs: number
   readonly run: (input: Input) => Promise<Answer>
 }
@@ -90,7 +97,7 @@ interface Answer {
   readonly type?: string
 }
 
-export function createAdminServer(backend: AdminBackend, options: AdminServerOptions = {}): AdminServer {
+export function createAdminServer(backend: AdminBackend, options: AdminServerOptions): AdminServer {
   const routes = routesOf(backend, options)
   let open = 0
   const server = createServer({ requestTimeout: REQUEST_TIMEOUT_MS, headersTimeout: REQUEST_TIMEOUT_MS })
@@ -99,7 +106,7 @@ export function createAdminServer(backend: AdminBackend, options: AdminServerOpt
     let answer: Answer
     try {
       if (++open > MAX_OPEN_REQUESTS) throw new AdminError('BUSY', 'too many requests at once')
-      answer = await answerTo(routes, request, response)
+      answer = await answerTo(routes, options, request, response)
     } catch (error) {
       if (!(error instanceof AdminError)) options.onFault?.(error)
       answer = answerOf(error)
@@ -126,6 +133,7 @@ function routesOf(backend: AdminBackend, options: AdminServerOptions): ReadonlyM
       `${API_PATH}/connections`,
       get(async ({ query }) => ok(backend.connections(parse(connectionsQuery, single(query))))),
     ],
+    [`${API_PATH}/token`, post(() => ok({ status: 'ok' }), statusTimeoutMs)],
     [`${API_PATH}/shift`, post(shift, shiftTimeoutMs)],
     [`${API_PATH}/drain`, post(drain, statusTimeoutMs)],
     [
@@ -135,10 +143,16 @@ function routesOf(backend: AdminBackend, options: AdminServerOptions): ReadonlyM
     [`${API_PATH}/reload`, post(() => ok(backend.reload()), shiftTimeoutMs)],
     [`${API_PATH}/reopen`, post(() => ok(backend.reopen()), statusTimeoutMs)],
     ...['', API_PATH].flatMap((prefix): [string, Route][] => [
-      [`${prefix}/healthz`, get(() => ok({ status: 'ok' }))],
-      [`${prefix}/readyz`, get(() => ok(ready(backend)))],
+      [`${prefix}/healthz`, { ...get(() => ok({ status: 'ok' })), anyHost: true }],
+      [`${prefix}/readyz`, { ...get(() => ok(ready(backend))), anyHost: true }],
     ]),
-    ['/metrics', get(async () => ({ status: 200, body: await backend.metrics(), type: METRICS_TYPE }))],
+    [
+      '/metrics',
+      {
+        ...get(async () => ({ status: 200, body: await backend.metrics(), type: METRICS_TYPE })),
+        anyHost: true,
+      },
+    ],
     [`${API_PATH}/undrain`, post(undrain, statusTimeoutMs)],
   ])
 }
@@ -154,18 +168,20 @@ async function ready(backend: AdminBackend): Promise<{ status: string }> {
 
 async function answerTo(
   routes: ReadonlyMap<string, Route>,
+  options: AdminServerOptions,
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<Answer> {
   const [path = '', search = ''] = split(request.url ?? '', '?')
   const route = routes.get(path)
+  if (route?.anyHost !== true) checkHost(request.headers, options.host)
   if (route === undefined) throw new AdminError('NOT_FOUND', 'there is nothing at this path')
   const method = request.method === 'HEAD' ? 'GET' : request.method
   if (method !== route.method) {
     response.setHeader('Allow', route.method === 'GET' ? 'GET, HEAD' : route.method)
     throw new AdminError('METHOD_NOT_ALLOWED', `only ${route.method} is allowed here`)
   }
-  const body = method === 'POST' ? await readBody(request) : undefined
+  const body = method === 'POST' ? await readAct(request, options.token) : undefined
   return withTimeout(route.run({ query: new URLSearchParams(search), body }), route.timeoutMs)
 }
 
@@ -173,11 +189,9 @@ async function answerTo(
  * The body of an act. A page of another site can make a browser post here, but not as JSON without asking
  * first, which nobody answers; and a browser always names the origin of a post.
  */
-async function readBody(request: IncomingMessage): Promise<unknown> {
-  const { origin, host } = request.headers
-  if (origin !== undefined && origin !== `http://${host}`) {
-    throw new AdminError('FORBIDDEN_ORIGIN', 'acts are not taken from other origins')
-  }
+async function readAct(request: IncomingMessage, token: string): Promise<unknown> {
+  checkOrigin(request.headers)
+  checkToken(request.headers, token)
   if (!/^application\/json\s*(;|$)/i.test(request.headers['content-type'] ?? '')) {
     throw new AdminError('UNSUPPORTED_MEDIA_TYPE', 'the body must be application/json')
   }
@@ -250,6 +264,7 @@ function send(
     'Content-Length': Buffer.byteLength(body),
     'Cache-Control': 'no-store',
     'X-Content-Type-Options': 'nosniff',
+    ...(status === 401 ? { 'WWW-Authenticate': 'Bearer' } : {}),
     // What is left of a body that was refused would be read as the next request.
     ...(request.complete ? {} : { Connection: 'close' }),
   })

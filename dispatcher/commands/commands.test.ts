@@ -153,12 +153,17 @@ class Cluster extends TestDrains implements AdminBackend {
 }
 
 const cluster = new Cluster()
-const server = createAdminServer(cluster)
+const TOKEN = 'a-token-of-this-test'
+const server = createAdminServer(cluster, { token: TOKEN })
 let address: string
 beforeAll(async () => {
+  process.env.GYRE_ADMIN_TOKEN = TOKEN
   address = await server.listen({ host: '127.0.0.1', port: 0 })
 })
-afterAll(() => server.close())
+afterAll(() => {
+  delete process.env.GYRE_ADMIN_TOKEN
+  return server.close()
+})
 
 interface Result {
   out: string
@@ -291,6 +296,18 @@ it.each([
     err: `${line}\n`,
     exitCode: 1,
   })
+})
+
+it('an act without the token, or with a wrong one', async () => {
+  const wrong = await gyre('shift', '7', '--to', 'node1', '--admin', address, '--admin-token', 'x')
+  expect(wrong).toEqual({ out: '', err: 'error: the admin token is wrong\n', exitCode: 1 })
+  delete process.env.GYRE_ADMIN_TOKEN
+  try {
+    const none = await gyre('drain', 'node1', '--admin', address)
+    expect([none.exitCode, none.err]).toEqual([1, expect.stringMatching(/^error: acts need the admin token/)])
+  } finally {
+    process.env.GYRE_ADMIN_TOKEN = TOKEN
+  }
 })
 
 it.each([

@@ -7,6 +7,7 @@ import { closeSync, fstatSync, ftruncateSync, openSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import { DEFAULT_CAPTURE_OCTETS } from '../../node/tun/pcap-device.ts'
+import { TOKEN } from '../admin/access.ts'
 import {
   bitRate,
   endpoint,
@@ -19,6 +20,7 @@ import {
 } from '../flags.ts'
 import { defaultCacheOctets } from '../memory.ts'
 import {
+  ADMIN_TOKEN_VARIABLE,
   DEFAULT_ADMIN,
   DEFAULT_CLUSTER,
   DEFAULT_INSTANCES,
@@ -61,6 +63,7 @@ interface UpFlags {
   readonly vip6: string
   readonly port: number
   readonly admin: Endpoint
+  readonly adminToken?: string
   readonly mode: Mode
   readonly steering: SteeringKind
   readonly linkRate?: number
@@ -97,6 +100,7 @@ export function registerUp(program: Command, paths: UpPaths): void {
         .argParser(endpoint)
         .default(DEFAULT_ADMIN, formatEndpoint(DEFAULT_ADMIN)),
     )
+    .addOption(adminTokenOption())
     .addOption(modeOption())
     .addOption(steeringOption())
     .option('--link-rate <rate>', "limit of each node's wire, as 100mbit", bitRate)
@@ -137,6 +141,16 @@ export function configOption(more = ''): Option {
     '--config <file>',
     `configuration file; flags win over it${more === '' ? '' : ` (${more})`}`,
   )
+}
+
+export function adminTokenOption(): Option {
+  const text = 'what acts at the admin interface need (default: a random one, which is printed)'
+  return new Option('--admin-token <token>', text).env(ADMIN_TOKEN_VARIABLE).argParser(adminToken)
+}
+
+function adminToken(text: string): string {
+  if (TOKEN.test(text)) return text
+  throw new InvalidArgumentError('Not 16 to 256 letters, digits or any of . _ ~ -')
 }
 
 export const PCAP_TEXT = 'record all packets, and the messages of shifts as remarks (pcapng)'
@@ -305,6 +319,7 @@ function optionsOf(command: Command, flags: UpFlags): ClusterOptions {
     pcapOctets,
     root: fromFile ? undefined : resolve(flags.root),
     admin,
+    adminToken: flags.adminToken,
     mode,
     steering,
     linkBits: linkRate,
@@ -314,13 +329,14 @@ function optionsOf(command: Command, flags: UpFlags): ClusterOptions {
 
 function summary(state: UpState, { root }: UpFlags): string {
   const port = state.port === 80 ? '' : `:${state.port}`
+  const token = new StateFolder(state.name).readToken()
   const urls = [`http://${state.vip}${port}/`]
   if (state.vip6 !== undefined) urls.push(`http://[${state.vip6}]${port}/`)
   const nodes = state.roles.filter(({ role }) => role === 'node').length
   return [
     `cluster ${state.name}: ${nodes} ${nodes === 1 ? 'node' : 'nodes'}, mode ${state.mode}, serves ${resolve(root)}`,
     `  site    ${urls.join('  ')}`,
-    `  admin   http://${state.admin}/`,
+    `  admin   http://${state.admin}/${token === undefined ? '' : `#token=${token}`}`,
     `  client  ip netns exec ${state.clientNamespace} curl ${urls[0]}`,
   ].join('\n')
 }

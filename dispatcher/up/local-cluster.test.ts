@@ -1,5 +1,5 @@
 import { execFileSync, spawnSync } from 'node:child_process'
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -84,7 +84,11 @@ async function until(what: () => boolean): Promise<void> {
     expect(state.admin).toMatch(/^127\.0\.0\.1:[1-9]\d+$/)
     expect(new StateFolder(options.name, runFolder).read()).toEqual(JSON.parse(JSON.stringify(state)))
     for (const { pid, namespace } of state.roles) expect(await processesIn(namespace)).toEqual([pid])
+    const token = join(runFolder, options.name, 'admin-token')
+    expect(statSync(token).mode & 0o777).toBe(0o600)
+    expect(readFileSync(token, 'utf8')).toMatch(/^[\w-]{32}\n$/)
     await cluster.stop()
+    expect(existsSync(token)).toBe(false)
     for (const role of state.roles) expect(isAlive(role)).toBe(false)
     await expectNothingLeft(options.name)
   }, 20_000)

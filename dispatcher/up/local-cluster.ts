@@ -6,8 +6,10 @@ import { randomBytes } from 'node:crypto'
 import { accessSync, constants, statSync } from 'node:fs'
 import { networkInterfaces } from 'node:os'
 import { delimiter, join } from 'node:path'
+import { createToken } from '../admin/access.ts'
 import { formatEndpoint } from '../flags.ts'
 import {
+  ADMIN_TOKEN_VARIABLE,
   DEFAULT_CONTROL_PORT,
   DEFAULT_OWNER_ID_BITS,
   type Endpoint,
@@ -56,6 +58,8 @@ export interface ClusterOptions {
   /** Undefined: as the configuration says. */
   readonly root: string | undefined
   readonly admin: Endpoint
+  /** Undefined: a random one. */
+  readonly adminToken?: string | undefined
   readonly mode: Mode
   readonly steering: SteeringKind
   /** Bits per second of each node's wire; undefined: as fast as the machine. */
@@ -87,6 +91,7 @@ export class LocalCluster {
   #claimed = false
   #status: UpState['status'] = 'starting'
   #admin: Endpoint
+  readonly #adminToken: string
   #topology: Topology | undefined
   /** The start, whatever came of it. */
   #starting: Promise<unknown> = Promise.resolve()
@@ -98,6 +103,7 @@ export class LocalCluster {
     this.#context = context
     this.#folder = new StateFolder(options.name, context.runFolder)
     this.#admin = options.admin
+    this.#adminToken = options.adminToken ?? createToken()
     this.failed = new Promise(resolve => {
       this.#fail = resolve
     })
@@ -160,6 +166,7 @@ export class LocalCluster {
     await removeLeftovers(this.#folder, name)
     this.#claimed = this.#folder.claim(this.state)
     if (!this.#claimed) throw new UpError('NAME_IN_USE', `a cluster named ${name} was started just now`)
+    this.#folder.writeToken(this.#adminToken)
     await checkVips(service)
     // Only to know whether it is free, and which one port 0 is; the dispatcher's own is opened when it starts.
     this.#admin = await withAdminSocket(this.#options.admin, ({ endpoint }) => endpoint)
@@ -207,7 +214,10 @@ export class LocalCluster {
       this.#command(
         dispatcher,
         [...ownerFlags(this.#ownerOptions(dispatcher)), '--steering', steering, '--admin-fd', `${ADMIN_FD}`],
-        { admin: this.#admin, environment: { [SECRET_VARIABLE]: secret } },
+        {
+          admin: this.#admin,
+          environment: { [SECRET_VARIABLE]: secret, [ADMIN_TOKEN_VARIABLE]: this.#adminToken },
+        },
       ),
       this.#command(gateway, [
         ...roleFlags(this.#roleOptions(gateway.name)),

@@ -5,6 +5,7 @@
  */
 import { linkSync, mkdirSync, readFileSync, renameSync, rmdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { TOKEN_FILE } from '../admin/access.ts'
 import type { Mode, SteeringKind } from '../options.ts'
 import { UpError } from './errors.ts'
 import type { ProcessId } from './processes.ts'
@@ -46,10 +47,12 @@ export interface UpState {
 export class StateFolder {
   readonly path: string
   readonly #file: string
+  readonly #tokenFile: string
 
   constructor(name: string, runFolder = DEFAULT_RUN_FOLDER) {
     this.path = join(runFolder, name)
     this.#file = join(this.path, 'up.json')
+    this.#tokenFile = join(this.path, TOKEN_FILE)
   }
 
   /** Undefined where there is none, or none that this version can read. */
@@ -109,8 +112,24 @@ export class StateFolder {
     }
   }
 
+  /** For root alone, who may do all of it anyway. */
+  writeToken(token: string): void {
+    rmSync(this.#tokenFile, { force: true })
+    writeFileSync(this.#tokenFile, `${token}\n`, { mode: 0o600 })
+  }
+
+  /** Undefined where there is none, or it is not ours to read. */
+  readToken(): string | undefined {
+    try {
+      return readFileSync(this.#tokenFile, 'utf8').trim()
+    } catch {
+      return undefined
+    }
+  }
+
   /** A log stays: it says why the last run ended. */
   remove(): void {
+    rmSync(this.#tokenFile, { force: true })
     rmSync(this.#file, { force: true })
     this.#removeEmpty()
   }
