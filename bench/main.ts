@@ -47,7 +47,11 @@ program
 program
   .command('conformance')
   .description('the raw-socket cases of HTTP against a server that listens')
-  .option('--against <server>', 'nginx, or host:port of a server of the root that --make-root makes', 'nginx')
+  .option(
+    '--against <server>',
+    'gyre, nginx, apache, caddy, or host:port of a server of the root that --make-root makes',
+    'gyre',
+  )
   .option('--make-root <folder>', 'only make the document root in a folder, and print its path')
   .option('--timing', 'the cases that take minutes too', false)
   .action(conformance)

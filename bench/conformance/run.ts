@@ -24,6 +24,28 @@ const PIECE_MS = 30
 /** A server that has not closed by then means to keep the connection. */
 const CLOSE_MS = 3_000
 
+/** Cases at once: enough not to wait for one another, few enough for one worker. */
+const PARALLEL = 8
+
+/** What is wrong, by case in the order of `cases`; each has a connection of its own. */
+export async function failures(
+  cases: readonly Case[],
+  connect: () => Promise<Wire & { destroy(): void }>,
+): Promise<ReadonlyMap<Case, string>> {
+  const faults = new Map<Case, string>()
+  let next = 0
+  const work = async () => {
+    for (let test = cases[next++]; test !== undefined; test = cases[next++]) {
+      const wire = await connect()
+      const fault = await runCase(test, wire)
+      if (fault !== undefined) faults.set(test, fault)
+      wire.destroy()
+    }
+  }
+  await Promise.all(Array.from({ length: PARALLEL }, work))
+  return new Map([...faults].sort(([a], [b]) => cases.indexOf(a) - cases.indexOf(b)))
+}
+
 /** Undefined where everything is as it must be. */
 export async function runCase(test: Case, wire: Wire): Promise<string | undefined> {
   const patience = test.level === 'timing' ? TIMING_MS : ANSWER_MS
