@@ -21,9 +21,11 @@ import {
   type CounterReport,
   type DrainReport,
   type DrainRequest,
+  type ExplainReport,
   MAX_REPORTED_LINKS,
   MAX_SHIFT_RESULTS,
   type OwnerReport,
+  type PolicyReport,
   type ReloadReport,
   type ReopenReport,
   type ShiftReport,
@@ -40,6 +42,8 @@ import type { DispatcherCore } from './core.ts'
 import type { Drains } from './drains.ts'
 import type { Member } from './members.ts'
 import type { DispatcherOptions } from './options.ts'
+import { explain } from './placement/explain.ts'
+import { POLICIES, type PolicyName } from './placement/policy.ts'
 
 export class Backend implements AdminBackend {
   readonly #options: DispatcherOptions
@@ -133,6 +137,20 @@ export class Backend implements AdminBackend {
     if (!(await this.#drains.cancel(node.id)))
       throw new AdminError('OWNER_DOWN', `${node.name} does not answer`)
     return { ...report, state: 'cancelled' }
+  }
+
+  async policy(): Promise<PolicyReport> {
+    const { policy, counts } = this.#core.placement
+    return { policy, policies: POLICIES, decisions: counts }
+  }
+
+  async setPolicy(policy: PolicyName): Promise<PolicyReport> {
+    this.#core.placement.policy = policy
+    return this.policy()
+  }
+
+  async explain(target: string): Promise<ExplainReport> {
+    return explain(this.#core, target, this.#operator.now())
   }
 
   #member(name: string): Member {

@@ -3,6 +3,8 @@
  * nodes. The program (`dispatcher/dispatcher.ts`) gives it a TUN, links, steering and a clock; the simulator others.
  */
 import type { Flow } from '../clone/flow.ts'
+import { createRequestHead, parseRequestHead } from '../node/http/request-head.ts'
+import { normalisePath, representationPath } from '../node/http/target.ts'
 import type { ServerLimits } from '../node/server/limits.ts'
 import {
   CLUSTER_PROTOCOL,
@@ -23,9 +25,10 @@ import { OWNER_PROTOCOL, Owner } from '../node/stack/owner.ts'
 import type { OwnerConfig } from '../node/stack/owner-environment.ts'
 import type { PacketBatch } from '../node/tun/packet-batch.ts'
 import { Acceptor } from './acceptor.ts'
-import { Directory } from './directory.ts'
-import { type Member, Members } from './members.ts'
-import { Placement } from './placement.ts'
+import { type Introduced, type Member, Members } from './members.ts'
+import { Directory } from './placement/directory.ts'
+import { Placement } from './placement/placement.ts'
+import type { PolicyName } from './placement/policy.ts'
 import { Records } from './records.ts'
 
 /** A dispatcher that has just started does not reset what its nodes may still own: they come back within seconds. */
@@ -61,7 +64,7 @@ export class DispatcherCore {
   readonly owner: Owner
   readonly members = new Members()
   readonly directory = new Directory()
-  readonly placement = new Placement(this.directory)
+  readonly placement: Placement
   readonly records: Records
   /** As the nodes have it, to place requests by their site; replaced by a reload. */
   #sites: SiteTable
@@ -71,8 +74,15 @@ export class DispatcherCore {
   /** Connections that ended because their node did. */
   lostConnections = 0
 
-  constructor(config: OwnerConfig, world: DispatcherWorld, serving: ServingSettings, limits?: ServerLimits) {
+  constructor(
+    config: OwnerConfig,
+    world: DispatcherWorld,
+    serving: ServingSettings,
+    limits?: ServerLimits,
+    policy?: PolicyName,
+  ) {
     this.#world = world
+    this.placement = new Placement(this.directory, policy)
     this.#sites = new SiteTable(serving)
     this.#startedAt = world.now()
     this.#sweepAt = this.#startedAt + SWEEP_MS
@@ -116,11 +126,26 @@ export class DispatcherCore {
 
   /** The node that should serve `path`, of those that are up and have not refused. */
   place(path: string, not: readonly number[]): number | undefined {
-    const chosen = this.placement.choose(path, this.members.candidates(not))
+    const question = { path, from: undefined }
+    const chosen = this.placement.choose(question, this.members.candidates(not), this.#world.now())
     const member = chosen === undefined ? undefined : this.members.get(chosen)
     // Counted at once: reports come too seldom to spread a burst.
     if (member !== undefined) member.connections++
     return chosen
+  }
+
+  /**
+   * The name of an object in the cluster: the site of `host` (undefined: the default site) and the normalised path, or the
+   * status of the refusal.
+   */
+  pathOf(host: string | undefined, target: string): string | number {
+    const octets = Buffer.from(`GET ${target} HTTP/1.1\r\nHost: ${host ?? ''}\r\n\r\n`)
+    const head = createRequestHead()
+    const verdict = parseRequestHead(octets, 0, octets.length, head)
+    if (verdict !== 'complete') return 400
+    const path =
+      host === undefined ? normalisePath(octets, head.pathStart, head.pathEnd) : this.#sites.pathOf(head)
+    return typeof path === 'string' ? representationPath(path) : path
   }
 
   /** Requests are placed by other sites from now on. */
@@ -138,7 +163,7 @@ export class DispatcherCore {
     if (message !== undefined) this.#clusterMessage(from, message)
   }
 
-  nodeUp(member: Omit<Member, 'up' | 'downSince' | 'draining' | 'connections'>, restarted: boolean): void {
+  nodeUp(member: Introduced, restarted: boolean): void {
     const now = this.#world.now()
     // Another run of the node holds nothing of what the one before it held.
     if (restarted) this.#forget(member.id)
@@ -161,6 +186,7 @@ export class DispatcherCore {
     this.owner.poll(now)
     if (now < this.#sweepAt) return
     this.#sweepAt = now + SWEEP_MS
+    this.directory.expire(now)
     const dead = this.members.dead(now)
     for (const member of dead) {
       this.#forget(member.id)
@@ -205,6 +231,7 @@ export class DispatcherCore {
         if (member === undefined) return
         member.connections = message.connections
         member.draining = message.draining
+        member.segmentsPerSecond = message.segmentsPerSecond
         return
       }
       case 'PLACE': {
@@ -223,12 +250,14 @@ export class DispatcherCore {
     }
   }
 
-  /** Whether a node's own connection is better served elsewhere: only by a node that holds the object. -1: no. */
+  /** Whether a node's own connection is better served elsewhere; -1: it is not. */
   #placeFor(from: number, path: string): number {
-    const holders = this.directory.holders(path).filter(holder => holder !== from)
-    const candidates = this.members.candidates([from]).filter(({ id }) => holders.includes(id))
-    const own = this.members.get(from)
-    if (candidates.length === 0 || own === undefined) return -1
-    return this.placement.choose(path, [...candidates, own]) ?? -1
+    const nodes = this.members.candidates([])
+    const to = this.placement.choose({ path, from }, nodes, this.#world.now())
+    if (to === undefined || to === from) return -1
+    const [source, target] = [this.members.get(from), this.members.get(to)]
+    if (source !== undefined) source.connections--
+    if (target !== undefined) target.connections++
+    return to
   }
 }

@@ -115,6 +115,7 @@ class Dispatcher implements RunningRole {
       },
       configuration.serving,
       configuration.limits,
+      options.policy,
     )
     this.#driver = new Driver(this.#core, device)
     this.#reloader = new Reloader({

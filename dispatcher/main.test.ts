@@ -38,6 +38,7 @@ it.each([
   ['up --admin 8077'],
   ['up --mode move'],
   ['up --steering none'],
+  ['up --policy best'],
   ['up --link-rate fast'],
   ['up --name Gyre'],
   ['up --name ../x'],

@@ -50,6 +50,7 @@ import {
   modeOption,
   PCAP_TEXT,
   pcapOctetsOption,
+  policyOption,
   registerDown,
   registerUp,
   resolvedPath,
@@ -163,6 +164,7 @@ function registerDispatcher(program: Command): void {
   command
     .description('accept connections, and hand each to the node that should serve it')
     .addOption(steeringOption())
+    .addOption(policyOption())
     .option('--admin <host:port>', 'where the admin interface listens', endpoint)
     .option('--admin-fd <descriptor>', 'an inherited descriptor that listens already', integer(3, 1023))
     .addOption(adminTokenOption())
@@ -225,6 +227,8 @@ async function registerOperator(program: Command): Promise<void> {
     import('./commands/shift.ts').then(({ registerShift }) => registerShift),
     import('./commands/drain.ts').then(({ registerDrain }) => registerDrain),
     import('./commands/drain.ts').then(({ registerUndrain }) => registerUndrain),
+    import('./commands/explain.ts').then(({ registerExplain }) => registerExplain),
+    import('./commands/policy.ts').then(({ registerPolicy }) => registerPolicy),
     import('./commands/upgrade.ts').then(({ registerUpgrade }) => registerUpgrade),
     import('./commands/check.ts').then(({ registerCheck }) => registerCheck),
     import('./commands/reload.ts').then(({ registerReload }) => registerReload),

@@ -2,7 +2,10 @@
  * The nodes of the cluster as the dispatcher knows them: from their links and their reports. Decides who is a candidate
  * for new connections; sends nothing.
  */
-import type { Candidate } from './placement.ts'
+import type { NodeLoad } from './placement/policy.ts'
+
+/** Segments a second that weigh as much as a connection: at 4 µs each a thousandth of a core. */
+const SEGMENTS_PER_LOAD = 250
 
 /** A node whose link is down this long is taken for dead: its connections are nobody's. */
 export const DEAD_AFTER_MS = 10_000
@@ -20,6 +23,16 @@ export interface Member {
   draining: boolean
   /** As last told, and those given to it since. */
   connections: number
+  /** Segments that it sends a second, as last told; a super-segment is one. */
+  segmentsPerSecond: number
+}
+
+/** What of a member is known by its link. */
+export type Introduced = Omit<Member, 'up' | 'downSince' | 'draining' | 'connections' | 'segmentsPerSecond'>
+
+/** What a node has to do: for what its connections are about to ask, and for what they are being sent. */
+export function loadOf({ connections, segmentsPerSecond }: Member): number {
+  return connections + segmentsPerSecond / SEGMENTS_PER_LOAD
 }
 
 export class Members {
@@ -39,13 +52,14 @@ export class Members {
     return this.#members.get(id) ?? this.all.find(member => member.name === name)
   }
 
-  up(member: Omit<Member, 'up' | 'downSince' | 'draining' | 'connections'>): void {
+  up(member: Introduced): void {
     this.#members.set(member.id, {
       ...member,
       up: true,
       downSince: Number.POSITIVE_INFINITY,
       draining: false,
       connections: 0,
+      segmentsPerSecond: 0,
     })
   }
 
@@ -67,10 +81,13 @@ export class Members {
 
   /** Who takes the connections of `node`, the least loaded first. */
   takers(node: number): number[] {
-    return [...this.candidates([node])].sort((a, b) => a.connections - b.connections).map(({ id }) => id)
+    return [...this.candidates([node])].sort((a, b) => a.load - b.load).map(({ id }) => id)
   }
 
-  candidates(not: readonly number[]): readonly Candidate[] {
-    return this.all.filter(member => member.up && !member.draining && !not.includes(member.id))
+  /** Who may be given connections, by id. */
+  candidates(not: readonly number[]): readonly NodeLoad[] {
+    return this.all
+      .filter(member => member.up && !member.draining && !not.includes(member.id))
+      .map(member => ({ id: member.id, connections: member.connections, load: loadOf(member) }))
   }
 }

@@ -13,9 +13,14 @@
  *   GET  /api/v1/drains?node                                   DrainReport
  *   POST /api/v1/undrain { node }                              DrainReport, state `cancelled`
  *   POST /api/v1/token  {}                                     { status: 'ok' } where the token is right
+ *   GET  /api/v1/policies                                      PolicyReport
+ *   POST /api/v1/policy { policy }                             PolicyReport
+ *   GET  /api/v1/explain?target                                ExplainReport
  *
  * Reading is free; acts (POST) need `Authorization: Bearer TOKEN`. Errors are `{ code, message }` with the status of errors.ts.
  */
+
+import type { PolicyName, Reason } from '../placement/policy.ts'
 
 export const API_PATH = '/api/v1'
 export const DEFAULT_PAGE = 100
@@ -196,6 +201,63 @@ export interface DrainRequest {
 /** A day: longer than any download that is worth waiting for. */
 export const MAX_DRAIN_MS = 24 * 60 * 60 * 1000
 export const DEFAULT_DRAIN_MS = 30_000
+
+/** By what requests are placed. */
+export interface PolicyReport {
+  readonly policy: PolicyName
+  /** Those that there are. */
+  readonly policies: readonly PolicyName[]
+  /** Since the dispatcher started, by reason, whatever policy was in force. */
+  readonly decisions: Readonly<Partial<Record<Reason, number>>>
+}
+
+/** Where a new connection's request would go now, and why. Nothing changes by asking. */
+export interface ExplainReport {
+  /** As it was asked for. */
+  readonly target: string
+  /** The object's name in the cluster: the site, which is empty for the default one, and the path in it. */
+  readonly path: string
+  readonly policy: PolicyName
+  /** Owner id; null where no node takes connections. */
+  readonly to: number | null
+  readonly reason: Reason | null
+  /** Nodes that hold it, or will in a moment. */
+  readonly replicas: number
+  /** Every node, by id. */
+  readonly nodes: readonly ExplainedNode[]
+  /** The last decisions about it, the last first: about requests that came to the dispatcher, and that nodes asked about. */
+  readonly decisions: readonly ExplainedDecision[]
+}
+
+export interface ExplainedNode {
+  readonly id: number
+  readonly name: string
+  readonly state: OwnerState
+  readonly connections: number
+  /** Connections, and one for every 250 segments that it sends a second. */
+  readonly load: number
+  /** `soon`: it was given a request for it, and has not said yet that it has it. */
+  readonly holds: 'yes' | 'soon' | 'no'
+  /** In units of load; null where the policy weighs no costs, or the node takes no connections. */
+  readonly cost: {
+    readonly wait: number
+    readonly read: number
+    readonly shift: number
+    readonly total: number
+  } | null
+}
+
+export interface ExplainedDecision {
+  readonly agoMs: number
+  /** The node that had the connection; null: it was a new one. */
+  readonly from: number | null
+  readonly to: number
+  readonly policy: PolicyName
+  readonly reason: Reason
+}
+
+/** Of the target of an explanation: as long as a request's may be. */
+export const MAX_TARGET_CHARACTERS = 8_192
 
 export interface ErrorReport {
   readonly code: string

@@ -6,6 +6,7 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Client, type Dispatcher, errors } from 'undici'
 import { z } from 'zod'
+import type { PolicyName } from '../placement/policy.ts'
 import { TOKEN_FILE } from './access.ts'
 import {
   API_PATH,
@@ -13,6 +14,8 @@ import {
   type ConnectionsQuery,
   type DrainReport,
   type DrainRequest,
+  type ExplainReport,
+  type PolicyReport,
   type ReloadReport,
   type ReopenReport,
   type ShiftReport,
@@ -131,6 +134,18 @@ export class AdminClient {
 
   undrain(node: string): Promise<DrainReport> {
     return this.ask<DrainReport>('POST', '/undrain', { node })
+  }
+
+  policy(): Promise<PolicyReport> {
+    return this.ask<PolicyReport>('GET', '/policies')
+  }
+
+  setPolicy(policy: PolicyName): Promise<PolicyReport> {
+    return this.ask<PolicyReport>('POST', '/policy', { policy })
+  }
+
+  explain(target: string): Promise<ExplainReport> {
+    return this.ask<ExplainReport>('GET', `/explain?${new URLSearchParams({ target })}`)
   }
 
   /** Without it the process lives on for as long as the connection. */

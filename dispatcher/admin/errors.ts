@@ -13,6 +13,8 @@ const STATUSES = {
   UNKNOWN_CONNECTION: 404,
   /** The node was not asked to drain. */
   NOT_DRAINING: 404,
+  /** No site answers for the host. */
+  UNKNOWN_HOST: 404,
   METHOD_NOT_ALLOWED: 405,
   /** The owner takes no more connections, on the operator's order. */
   OWNER_DRAINING: 409,

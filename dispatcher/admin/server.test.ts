@@ -9,7 +9,7 @@ import { AdminClient, findAdmin, findToken } from './client.ts'
 import { selectConnections } from './connection-query.ts'
 import { AdminError } from './errors.ts'
 import { type AdminBackend, type AdminServer, type AdminServerOptions, createAdminServer } from './server.ts'
-import { TestDrains } from './test-drains.ts'
+import { TestPlacement } from './test-placement.ts'
 
 const counters = {
   accepted: 3,
@@ -63,7 +63,7 @@ const connection = {
 }
 
 /** A cluster of one connection, which can be moved to node2; `asked` is what the server made of the requests. */
-class Cluster extends TestDrains implements AdminBackend {
+class Cluster extends TestPlacement implements AdminBackend {
   wrong = false
   asked: unknown[] = []
   current: StatusReport = status
@@ -165,6 +165,30 @@ describe('answers', () => {
     expect(cluster.asked).toEqual([{ connection: 7, to: '2' }])
   })
 
+  it('by what requests are placed, and where one would go', async () => {
+    await start()
+    const act = (body: unknown) => ({
+      method: 'POST',
+      headers: { 'content-type': 'application/json', authorization: `Bearer ${TOKEN}` },
+      body: JSON.stringify(body),
+    })
+    const policies = ['locality', 'lard-r', 'round-robin', 'least-loaded', 'hash']
+    const decisions = { holder: 12, first: 3 }
+    expect(await outcome(await ask('/api/v1/policies'))).toEqual([
+      200,
+      { policy: 'locality', policies, decisions },
+    ])
+    expect(await outcome(await ask('/api/v1/policy', act({ policy: 'hash' })))).toEqual([
+      200,
+      { policy: 'hash', policies, decisions },
+    ])
+    expect((await outcome(await ask('/api/v1/policy', act({ policy: 'best' }))))[0]).toBe(400)
+    const target = encodeURIComponent('http://example.org/a?b')
+    expect((await outcome(await ask(`/api/v1/explain?target=${target}`)))[1]).toMatchObject({
+      ...{ target: 'http://example.org/a?b', policy: 'hash', to: 1, reason: 'holder' },
+    })
+  })
+
   it('drains, and how far they are', async () => {
     await start()
     const act = (path: string, body: unknown) =>
@@ -229,6 +253,11 @@ describe('refuses', () => {
     ['GET', '/api/v1/shift', 405, 'METHOD_NOT_ALLOWED'],
     ['GET', '/api/v1/drain', 405, 'METHOD_NOT_ALLOWED'],
     ['GET', '/api/v1/drains', 400, 'INVALID_REQUEST'],
+    ['GET', '/api/v1/policy', 405, 'METHOD_NOT_ALLOWED'],
+    ['GET', '/api/v1/explain', 400, 'INVALID_REQUEST'],
+    ['GET', '/api/v1/explain?target=index.html', 400, 'INVALID_REQUEST'],
+    ['GET', '/api/v1/explain?target=%2Fa%0d%0aHost:%20b', 400, 'INVALID_REQUEST'],
+    ['GET', '/api/v1/explain?target=http%3A%2F%2Funknown%2F', 404, 'UNKNOWN_HOST'],
     ['GET', '/api/v1/connections?limit=0', 400, 'INVALID_REQUEST'],
     ['GET', '/api/v1/connections?sort=x', 400, 'INVALID_REQUEST'],
     ['GET', '/api/v1/connections?limit=1&limit=2', 400, 'INVALID_REQUEST'],

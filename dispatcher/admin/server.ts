@@ -5,6 +5,7 @@
 import assert from 'node:assert/strict'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { z } from 'zod'
+import type { PolicyName } from '../placement/policy.ts'
 import { checkHost, checkOrigin, checkToken } from './access.ts'
 import {
   API_PATH,
@@ -12,6 +13,8 @@ import {
   type ConnectionsQuery,
   type DrainReport,
   type DrainRequest,
+  type ExplainReport,
+  type PolicyReport,
   type ReloadReport,
   type ReopenReport,
   type ShiftReport,
@@ -19,7 +22,14 @@ import {
   type StatusReport,
 } from './api.ts'
 import { AdminError, statusOf } from './errors.ts'
-import { connectionsQuery, drainRequest, nodeRequest, shiftRequest } from './validation.ts'
+import {
+  connectionsQuery,
+  drainRequest,
+  explainQuery,
+  nodeRequest,
+  policyRequest,
+  shiftRequest,
+} from './validation.ts'
 
 /** Prometheus's text-based exposition format. */
 const METRICS_TYPE = 'text/plain; version=0.0.4; charset=utf-8'
@@ -53,6 +63,11 @@ export interface AdminBackend {
   drained(node: string): Promise<DrainReport>
   /** Rejects with UNKNOWN_OWNER, NOT_DRAINING or OWNER_DOWN. */
   undrain(node: string): Promise<DrainReport>
+  policy(): Promise<PolicyReport>
+  /** Holds until the dispatcher ends, or is told another. */
+  setPolicy(policy: PolicyName): Promise<PolicyReport>
+  /** `target` is a path, or a URL. Rejects with INVALID_REQUEST or UNKNOWN_HOST. */
+  explain(target: string): Promise<ExplainReport>
 }
 
 export interface AdminServerOptions {
@@ -127,6 +142,9 @@ function routesOf(backend: AdminBackend, options: AdminServerOptions): ReadonlyM
   const shift: Route['run'] = async ({ body }) => ok(backend.shift(parse(shiftRequest, body)))
   const drain: Route['run'] = async ({ body }) => ok(backend.drain(parse(drainRequest, body)))
   const undrain: Route['run'] = async ({ body }) => ok(backend.undrain(parse(nodeRequest, body).node))
+  const setPolicy: Route['run'] = async ({ body }) => ok(backend.setPolicy(parse(policyRequest, body).policy))
+  const explain: Route['run'] = async ({ query }) =>
+    ok(backend.explain(parse(explainQuery, single(query)).target))
   return new Map<string, Route>([
     [`${API_PATH}/status`, get(() => ok(backend.status()))],
     [
@@ -154,6 +172,9 @@ function routesOf(backend: AdminBackend, options: AdminServerOptions): ReadonlyM
       },
     ],
     [`${API_PATH}/undrain`, post(undrain, statusTimeoutMs)],
+    [`${API_PATH}/policies`, get(() => ok(backend.policy()))],
+    [`${API_PATH}/policy`, post(setPolicy, statusTimeoutMs)],
+    [`${API_PATH}/explain`, get(explain)],
   ])
 }
 

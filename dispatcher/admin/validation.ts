@@ -4,6 +4,7 @@
  * types does not load zod.
  */
 import { z } from 'zod'
+import { POLICIES, type PolicyName } from '../placement/policy.ts'
 import {
   type ConnectionSort,
   type ConnectionsQuery,
@@ -14,6 +15,7 @@ import {
   MAX_DRAIN_MS,
   MAX_FILTER_CHARACTERS,
   MAX_PAGE,
+  MAX_TARGET_CHARACTERS,
   type ShiftRequest,
   SORTS,
 } from './api.ts'
@@ -63,5 +65,17 @@ export const drainRequest: z.ZodType<DrainRequest, unknown> = z.strictObject({
 })
 
 export const nodeRequest: z.ZodType<{ readonly node: string }, unknown> = z.strictObject({ node: owner })
+
+export const policyRequest: z.ZodType<{ readonly policy: PolicyName }, unknown> = z.strictObject({
+  policy: z.enum(POLICIES, { error: `must be one of ${POLICIES.join(', ')}` }),
+})
+
+export const explainQuery: z.ZodType<{ readonly target: string }, unknown> = z.strictObject({
+  target: z
+    .string({ error: 'must be a path, or an http URL' })
+    .max(MAX_TARGET_CHARACTERS)
+    // As in a request line: neither blanks nor controls (RFC 9112 §3.2).
+    .regex(/^(https?:\/\/[^\s/?#]+)?\/[\x21-\x7e]*$/i, 'must be a path, or an http URL with one'),
+})
 
 export const errorReport: z.ZodType<ErrorReport> = z.object({ code: z.string(), message: z.string() })

@@ -1,4 +1,4 @@
-/** The three commands against a real admin server, as a user at the terminal meets them. */
+/** The commands against a real admin server, as a user at the terminal meets them. */
 import { Command, CommanderError } from 'commander'
 import type {
   ConnectionReport,
@@ -12,9 +12,11 @@ import { sumCounters } from '../admin/api.ts'
 import { selectConnections } from '../admin/connection-query.ts'
 import { AdminError } from '../admin/errors.ts'
 import { type AdminBackend, createAdminServer } from '../admin/server.ts'
-import { TestDrains } from '../admin/test-drains.ts'
+import { TestPlacement } from '../admin/test-placement.ts'
 import { registerConnections } from './connections.ts'
 import { registerDrain, registerUndrain } from './drain.ts'
+import { registerExplain } from './explain.ts'
+import { registerPolicy } from './policy.ts'
 import { registerReload } from './reload.ts'
 import { registerShift } from './shift.ts'
 import { formatStatus, registerStatus } from './status.ts'
@@ -106,7 +108,7 @@ const connections: ConnectionReport[] = [
   },
 ]
 
-class Cluster extends TestDrains implements AdminBackend {
+class Cluster extends TestPlacement implements AdminBackend {
   wrong = false
   requests: ShiftRequest[] = []
   async status(): Promise<StatusReport> {
@@ -189,6 +191,8 @@ async function gyre(...words: string[]): Promise<Result> {
     registerDrain,
     registerUndrain,
     registerReload,
+    registerPolicy,
+    registerExplain,
   ]
   for (const register of registers) register(program)
   try {
@@ -254,6 +258,46 @@ it('shift', async () => {
     { connection: 7, to: 'node1' },
     { connection: 'all', to: '1' },
   ])
+})
+
+it('policy: which, and another', async () => {
+  expect((await gyre('policy', '--admin', address)).out).toBe(
+    'requests are placed by locality (others: lard-r, round-robin, least-loaded, hash)\n\n' +
+      'DECISIONS  REASON\n' +
+      '       12  it holds the object\n' +
+      '        3  nobody holds the object; it is the least loaded, and reads it\n',
+  )
+  expect((await gyre('policy', '--admin', address, 'hash')).out).toMatch(/^requests are placed by hash /)
+  expect((await gyre('policy', '--admin', address)).out).toMatch(/^requests are placed by hash /)
+  expect((await gyre('policy', '--admin', address, 'locality')).exitCode).toBe(0)
+  expect((await gyre('policy', '--admin', address, 'best')).err).toMatch(/Allowed choices are locality/)
+})
+
+it('explain', async () => {
+  const { out, err, exitCode } = await gyre('explain', '--admin', address, '/a.css')
+  expect([err, exitCode]).toEqual(['', 0])
+  expect(out).toBe(
+    '/a.css: 1 node holds it; policy locality\n' +
+      'a new request goes to node1: it holds the object\n\n' +
+      '   NODE   STATE  HOLDS IT  CONNECTIONS  LOAD  WAIT  READ  SHIFT  COST\n' +
+      '>  node1  up     yes                 3   3.2   0.2     0      0   0.2\n' +
+      '   node2  up     no                  3   3.2     -     -      -     -\n\n' +
+      'last decisions\n' +
+      '      AGO  FROM   TO     POLICY    REASON\n' +
+      '      1 s  new    node1  locality  nobody holds the object; it is the least loaded, and reads it\n' +
+      '1 min 1 s  node2  node1  locality  it holds the object\n',
+  )
+  expect(JSON.parse((await gyre('explain', '--admin', address, '--json', '/a.css')).out)).toMatchObject({
+    ...{ to: 1, reason: 'holder', replicas: 1 },
+    nodes: [
+      { id: 1, holds: 'yes' },
+      { id: 2, holds: 'no' },
+    ],
+  })
+  expect((await gyre('explain', '--admin', address, 'http://unknown/')).err).toBe(
+    'error: requests for unknown are answered by 421\n',
+  )
+  expect((await gyre('explain', '--admin', address, 'a.css')).err).toMatch(/must be a path/)
 })
 
 it('drain and undrain', async () => {

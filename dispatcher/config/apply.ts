@@ -5,16 +5,17 @@
 import type { Command } from 'commander'
 import type { Config } from './schema.ts'
 
-/** Options that are not called as their setting is, by command. */
-const SETTING_OF: Readonly<Record<string, Readonly<Record<string, keyof Config>>>> = {
-  up: { name: 'cluster' },
+/** Options that are not called as their setting is, or that stand in a group, by command. */
+const SETTING_OF: Readonly<Record<string, Readonly<Record<string, (config: Config) => unknown>>>> = {
+  up: { name: ({ cluster }) => cluster, policy: ({ placement }) => placement?.policy },
+  dispatcher: { policy: ({ placement }) => placement?.policy },
 }
 
 export function applyConfig(command: Command, config: Config): void {
   for (const option of command.options) {
     const attribute = option.attributeName()
-    const key = SETTING_OF[command.name()]?.[attribute] ?? (attribute as keyof Config)
-    const value = config[key]
+    const read = SETTING_OF[command.name()]?.[attribute]
+    const value = read === undefined ? config[attribute as keyof Config] : read(config)
     if (value !== undefined) command.setOptionValueWithSource(attribute, value, 'config')
   }
 }

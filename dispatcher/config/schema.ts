@@ -24,6 +24,7 @@ import {
   MIN_CACHE_OCTETS,
   MIN_PCAP_OCTETS,
 } from '../options.ts'
+import { DEFAULT_POLICY, POLICIES } from '../placement/policy.ts'
 import { choiceSetting, durationSetting, integerSetting, octetsSetting, textSetting } from './setting.ts'
 import { hostRecord, SITE_SHAPE, UNKNOWN_HOST } from './site-schema.ts'
 import { formatDurationMs, formatOctets } from './units.ts'
@@ -193,6 +194,13 @@ const CLIENT_SHAPE = {
   }),
 }
 
+const PLACEMENT_SHAPE = {
+  policy: choiceSetting(POLICIES, {
+    about: 'by what requests are placed on nodes (`--policy`); `gyre policy` changes it in a running cluster',
+    default: DEFAULT_POLICY,
+  }),
+}
+
 const OBJECT = { error: 'expected an object of settings' }
 
 export const configSchema = z.strictObject(
@@ -201,6 +209,7 @@ export const configSchema = z.strictObject(
     ...PROCESS_SHAPE,
     timeouts: z.strictObject(TIMEOUT_SHAPE, OBJECT).optional(),
     clients: z.strictObject(CLIENT_SHAPE, OBJECT).optional(),
+    placement: z.strictObject(PLACEMENT_SHAPE, OBJECT).optional(),
     accessLog: z.strictObject(ACCESS_LOG_SHAPE, OBJECT).optional(),
     unknownHost: UNKNOWN_HOST,
     ...SITE_SHAPE,

@@ -37,6 +37,7 @@ import {
   type Mode,
   type SteeringKind,
 } from '../options.ts'
+import { DEFAULT_POLICY, POLICIES, type PolicyName } from '../placement/policy.ts'
 import { down } from './down.ts'
 import { UpError } from './errors.ts'
 import { type ClusterOptions, LocalCluster } from './local-cluster.ts'
@@ -66,6 +67,7 @@ interface UpFlags {
   readonly adminToken?: string
   readonly mode: Mode
   readonly steering: SteeringKind
+  readonly policy: PolicyName
   readonly linkRate?: number
   readonly cacheOctets?: number
   readonly name: string
@@ -103,6 +105,7 @@ export function registerUp(program: Command, paths: UpPaths): void {
     .addOption(adminTokenOption())
     .addOption(modeOption())
     .addOption(steeringOption())
+    .addOption(policyOption())
     .option('--link-rate <rate>', "limit of each node's wire, as 100mbit", bitRate)
     .option(
       '--cache-octets <octets>',
@@ -177,6 +180,11 @@ export function modeOption(): Option {
 export function steeringOption(): Option {
   const text = 'by the kernel of the gateway, or by the dispatcher'
   return new Option('--steering <kind>', text).choices(['nft', 'relay']).default('nft')
+}
+
+export function policyOption(): Option {
+  const text = 'by what requests are placed on nodes'
+  return new Option('--policy <policy>', text).choices(POLICIES).default(DEFAULT_POLICY)
 }
 
 function clusterName(text: string): string {
@@ -307,7 +315,7 @@ async function finish(
 function optionsOf(command: Command, flags: UpFlags): ClusterOptions {
   const { name, nodes, instances, vip, vip6, port, admin, mode, steering, linkRate, cacheOctets, config } =
     flags
-  const { pcap, pcapOctets } = flags
+  const { pcap, pcapOctets, policy } = flags
   const fromFile = config !== undefined && command.getOptionValueSource('root') !== 'cli'
   return {
     name,
@@ -322,6 +330,7 @@ function optionsOf(command: Command, flags: UpFlags): ClusterOptions {
     adminToken: flags.adminToken,
     mode,
     steering,
+    policy,
     linkBits: linkRate,
     cacheOctets: cacheOctets ?? defaultCacheOctets(nodes),
   }

@@ -33,6 +33,7 @@ function optionsOf(more: Partial<ClusterOptions> = {}): ClusterOptions {
     admin: { host: '127.0.0.1', port: 0 },
     mode: 'shift',
     steering: 'nft',
+    policy: 'locality',
     linkBits: undefined,
     cacheOctets: 2 ** 28,
     pcap: undefined,

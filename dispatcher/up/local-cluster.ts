@@ -21,6 +21,7 @@ import {
   type Service,
   type SteeringKind,
 } from '../options.ts'
+import type { PolicyName } from '../placement/policy.ts'
 import { nodeFlags, ownerFlags, pcapOf, roleFlags } from '../role-flags.ts'
 import { TOOL_PATH } from '../steering/command.ts'
 import { withAdminSocket } from './admin-socket.ts'
@@ -62,6 +63,7 @@ export interface ClusterOptions {
   readonly adminToken?: string | undefined
   readonly mode: Mode
   readonly steering: SteeringKind
+  readonly policy: PolicyName
   /** Bits per second of each node's wire; undefined: as fast as the machine. */
   readonly linkBits: number | undefined
   /** Memory of each node for files. */
@@ -202,7 +204,7 @@ export class LocalCluster {
   /** The dispatcher first: the others dial it, and a refused attempt costs them a pause. */
   #commands(topology: Topology, secret: string): RoleCommand[] {
     const { dispatcher, nodes, gatewayNamespace, gatewayAddress, gatewayAddress6 } = topology
-    const { steering, instances } = this.#options
+    const { steering, policy, instances } = this.#options
     const link = { host: dispatcher.address, port: DEFAULT_CONTROL_PORT }
     const gateway = {
       role: 'gateway' as const,
@@ -213,7 +215,10 @@ export class LocalCluster {
     return [
       this.#command(
         dispatcher,
-        [...ownerFlags(this.#ownerOptions(dispatcher)), '--steering', steering, '--admin-fd', `${ADMIN_FD}`],
+        [
+          ...ownerFlags(this.#ownerOptions(dispatcher)),
+          ...['--steering', steering, '--policy', policy, '--admin-fd', `${ADMIN_FD}`],
+        ],
         {
           admin: this.#admin,
           environment: { [SECRET_VARIABLE]: secret, [ADMIN_TOKEN_VARIABLE]: this.#adminToken },

@@ -114,6 +114,7 @@ export class NodeCore {
         connections: () => this.owner.byId.values(),
         count: () => this.owner.connections,
         draining: () => this.site.draining,
+        segments: () => config.tcp.counters.OutSegs,
       },
       resources.store,
     )

@@ -21,7 +21,12 @@ const message: fc.Arbitrary<ClusterMessage> = fc.oneof(
   fc.record({ type: fc.constant('GONE' as const), paths: fc.array(text) }),
   fc.record({ type: fc.constant('PLACE' as const), token, path: text }),
   fc.record({ type: fc.constant('PLACED' as const), token, owner: fc.integer({ min: -1, max: 1023 }) }),
-  fc.record({ type: fc.constant('LOAD' as const), connections: fc.nat(), draining: fc.boolean() }),
+  fc.record({
+    type: fc.constant('LOAD' as const),
+    connections: fc.nat(),
+    draining: fc.boolean(),
+    segmentsPerSecond: fc.nat(),
+  }),
   fc.record({ type: fc.constant('ASK' as const), token, what: text, details: fc.integer() }),
   fc.record({ type: fc.constant('ANSWER' as const), token, value: text }),
 )

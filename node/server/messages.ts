@@ -33,7 +33,13 @@ export type ClusterMessage =
   /** The owner id, or -1 for «you». */
   | { readonly type: 'PLACED'; readonly token: number; readonly owner: number }
   /** Node to dispatcher, a few times a second. */
-  | { readonly type: 'LOAD'; readonly connections: number; readonly draining: boolean }
+  | {
+      readonly type: 'LOAD'
+      readonly connections: number
+      readonly draining: boolean
+      /** Sent, a super-segment counting as one. */
+      readonly segmentsPerSecond: number
+    }
   /** Node to dispatcher: it is about to end, and its connections should live on elsewhere. */
   | { readonly type: 'LEAVE'; readonly deadlineMs: number }
   /** Dispatcher to node: what could be moved has been moved. */
@@ -69,7 +75,7 @@ export function encodeClusterMessage(message: ClusterMessage): unknown[] {
     case 'PLACED':
       return [...head, message.token, message.owner]
     case 'LOAD':
-      return [...head, message.connections, message.draining]
+      return [...head, message.connections, message.draining, message.segmentsPerSecond]
     case 'ASK':
       return [...head, message.token, message.what, message.details]
     case 'ANSWER':
@@ -101,7 +107,8 @@ export function decodeClusterMessage(plain: readonly unknown[]): ClusterMessage 
     case 'PLACED':
       return isCount(a) && Number.isInteger(b) ? { type, token: a, owner: b as number } : undefined
     case 'LOAD':
-      return isCount(a) && typeof b === 'boolean' ? { type, connections: a, draining: b } : undefined
+      if (!isCount(a) || typeof b !== 'boolean' || !isCount(c)) return undefined
+      return { type, connections: a, draining: b, segmentsPerSecond: c }
     case 'ASK':
       return isCount(a) && isText(b, MAX_NAME_CHARS) ? { type, token: a, what: b, details: c } : undefined
     case 'ANSWER':

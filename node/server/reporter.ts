@@ -14,6 +14,8 @@ import { type ClusterMessage, encodeClusterMessage, MAX_PATHS_PER_MESSAGE } from
 const REPORT_MS = 5
 /** How often the load is told although nothing else happened. */
 const LOAD_MS = 250
+/** Over how long the rate of segments is a mean: shorter than what an operator notices, longer than a download's pauses. */
+const RATE_MS = 1_000
 /** News not yet sent (the dispatcher is away); beyond it, everything is told again instead. */
 const MAX_NEWS = 65_536
 
@@ -24,6 +26,8 @@ export interface ReporterHost {
   connections(): Iterable<Connection | Forward>
   count(): number
   draining(): boolean
+  /** Segments sent so far, a super-segment counting as one. */
+  segments(): number
 }
 
 export class Reporter {
@@ -34,6 +38,9 @@ export class Reporter {
   #everything = true
   #linked = false
   #dueAt = Number.POSITIVE_INFINITY
+  #segments = 0
+  #segmentsAt = Number.NaN
+  #segmentsPerSecond = 0
 
   constructor(host: ReporterHost, store: CacheStore) {
     this.#host = host
@@ -79,7 +86,7 @@ export class Reporter {
   poll(now: number): void {
     if (now < this.#dueAt) return
     this.#dueAt = now + LOAD_MS
-    this.#report()
+    this.#report(now)
   }
 
   #soon(now: number): void {
@@ -91,13 +98,30 @@ export class Reporter {
     this.#dueAt = Math.min(this.#dueAt, now + REPORT_MS)
   }
 
-  #report(): void {
+  #report(now: number): void {
     if (!this.#linked) return
     if (this.#everything && !this.#reportEverything()) return
     this.#everything = false
     const told = this.#tell('OWNED', this.#owned) && this.#tell('CLOSED', this.#closed) && this.#tellChanges()
     if (!told) this.#everything = true
-    this.#cluster({ type: 'LOAD', connections: this.#host.count(), draining: this.#host.draining() })
+    const segmentsPerSecond = Math.round(this.#rate(now))
+    const connections = this.#host.count()
+    this.#cluster({ type: 'LOAD', connections, draining: this.#host.draining(), segmentsPerSecond })
+  }
+
+  /** An exponential mean, so that it can be asked for at any time. */
+  #rate(now: number): number {
+    const segments = this.#host.segments()
+    const ms = now - this.#segmentsAt
+    if (ms > 0) {
+      const share = 1 - Math.exp(-ms / RATE_MS)
+      this.#segmentsPerSecond +=
+        share * (((segments - this.#segments) * 1_000) / ms - this.#segmentsPerSecond)
+    }
+    if (ms === 0) return this.#segmentsPerSecond
+    this.#segments = segments
+    this.#segmentsAt = now
+    return this.#segmentsPerSecond
   }
 
   #reportEverything(): boolean {

@@ -1,0 +1,102 @@
+/**
+ * Which node holds what in memory: soft state, told by the nodes in batches and wrong for a moment now and then. A wrong
+ * entry costs a read from disk, never a wrong answer. It decides nothing: the policies do.
+ */
+
+/** Paths known of all nodes together; beyond it the oldest entries go, and their objects count as held by nobody. */
+export const MAX_DIRECTORY_PATHS = 1_000_000
+/** A node that was given a path reads it now; where it has not said so after this, there is no such file. Large ones are hashed first. */
+export const EXPECTED_MS = 15_000
+/** Of those: more than a second of new paths at any rate that a dispatcher accepts. */
+export const MAX_EXPECTED = 65_536
+
+interface Expected {
+  readonly owner: number
+  readonly path: string
+  readonly until: number
+}
+
+export class Directory {
+  /** Path to the owner ids that hold it. */
+  readonly #holders = new Map<string, number[]>()
+  /** What nodes were given and have not confirmed, the oldest first. */
+  readonly #expected = new Map<string, Expected>()
+  readonly #max: number
+
+  constructor(max: number = MAX_DIRECTORY_PATHS) {
+    this.#max = max
+  }
+
+  get size(): number {
+    return this.#holders.size
+  }
+
+  holders(path: string): readonly number[] {
+    return this.#holders.get(path) ?? []
+  }
+
+  /** Whether the node has not said itself that it holds the object. */
+  isExpected(owner: number, path: string): boolean {
+    return this.#expected.has(keyOf(owner, path))
+  }
+
+  /** The node says that it holds the object. */
+  add(owner: number, path: string): void {
+    this.#expected.delete(keyOf(owner, path))
+    this.#add(owner, path)
+  }
+
+  /** The node was given a request for it, and will hold it in a moment. */
+  expect(owner: number, path: string, now: number): void {
+    if (this.holders(path).includes(owner)) return
+    this.#expected.set(keyOf(owner, path), { owner, path, until: now + EXPECTED_MS })
+    if (this.#expected.size > MAX_EXPECTED) this.#expire(Number.POSITIVE_INFINITY, 1)
+    this.#add(owner, path)
+  }
+
+  /** What was expected and did not come is not waited for any longer. */
+  expire(now: number): void {
+    this.#expire(now, this.#expected.size)
+  }
+
+  remove(owner: number, path: string): void {
+    this.#expected.delete(keyOf(owner, path))
+    const holders = this.#holders.get(path)
+    const index = holders?.indexOf(owner) ?? -1
+    if (holders === undefined || index < 0) return
+    holders.splice(index, 1)
+    if (holders.length === 0) this.#holders.delete(path)
+  }
+
+  /** The node is gone, or begins to tell its whole cache again. */
+  forget(owner: number): void {
+    for (const path of this.#holders.keys()) this.remove(owner, path)
+  }
+
+  #add(owner: number, path: string): void {
+    const holders = this.#holders.get(path)
+    if (holders === undefined) {
+      if (this.#holders.size >= this.#max) this.#dropOldest()
+      this.#holders.set(path, [owner])
+    } else if (!holders.includes(owner)) holders.push(owner)
+  }
+
+  #expire(now: number, most: number): void {
+    for (const { owner, path, until } of this.#expected.values()) {
+      if (until > now || most-- === 0) return
+      this.remove(owner, path)
+    }
+  }
+
+  #dropOldest(): void {
+    for (const [path, holders] of this.#holders) {
+      this.#holders.delete(path)
+      for (const owner of holders) this.#expected.delete(keyOf(owner, path))
+      return
+    }
+  }
+}
+
+function keyOf(owner: number, path: string): string {
+  return `${owner} ${path}`
+}

@@ -1,0 +1,104 @@
+/**
+ * Where requests go: asks the policy in force, keeps what it wants remembered, bounds how many connections are moved a
+ * second, and knows why it did what it did last. It sends nothing.
+ */
+import { TokenBucket } from '../../node/stack/token-bucket.ts'
+import { leastLoadedNode, roundRobin } from './by-connection.ts'
+import { type Decision, Decisions } from './decisions.ts'
+import type { Directory } from './directory.ts'
+import { hash } from './hash.ts'
+import { lardR } from './lard-r.ts'
+import { locality } from './locality.ts'
+import {
+  type Choice,
+  DEFAULT_POLICY,
+  type NodeLoad,
+  type Policy,
+  type PolicyName,
+  type Question,
+} from './policy.ts'
+import { ServerSets } from './server-sets.ts'
+
+/**
+ * Connections moved a second because they are better served elsewhere: at 0.15 ms on each side a sixth of one core, were
+ * they all one node's. New connections are not counted: they have to be placed.
+ */
+export const MAX_SHIFTS_PER_SECOND = 1_000
+/** Of decisions about one path. */
+const MAX_TOLD = 10
+
+const FUNCTIONS: Readonly<Record<PolicyName, Policy>> = {
+  locality,
+  'lard-r': lardR,
+  'round-robin': roundRobin,
+  'least-loaded': leastLoadedNode,
+  hash,
+}
+
+export class Placement {
+  #policy: PolicyName
+  readonly #directory: Directory
+  readonly #sets = new ServerSets()
+  readonly #shifts = new TokenBucket(MAX_SHIFTS_PER_SECOND, MAX_SHIFTS_PER_SECOND)
+  readonly #decisions = new Decisions()
+  #turn = 0
+
+  constructor(directory: Directory, policy: PolicyName = DEFAULT_POLICY) {
+    this.#directory = directory
+    this.#policy = policy
+  }
+
+  get policy(): PolicyName {
+    return this.#policy
+  }
+
+  /** What another policy remembered is not this one's. */
+  set policy(policy: PolicyName) {
+    if (policy !== this.#policy) this.#sets.clear()
+    this.#policy = policy
+  }
+
+  /** How many decisions there were, by reason. */
+  get counts(): Decisions['counts'] {
+    return this.#decisions.counts
+  }
+
+  /** The node among `nodes` that should have the connection, or undefined when there is none. */
+  choose(question: Question, nodes: readonly NodeLoad[], now: number): number | undefined {
+    const choice = this.#ask(question, nodes, now)
+    if (choice === undefined) return undefined
+    this.#turn++
+    const { path, from } = question
+    const moves = from !== undefined && choice.to !== from
+    const { to, reason, set }: Choice =
+      moves && !this.#shifts.take(now) ? { to: from, reason: 'shift-limit' } : choice
+    if (path !== undefined && set !== undefined) this.#sets.note(path, set)
+    // Told before the node has read it, so that the next request for it goes the same way.
+    if (path !== undefined && (reason === 'first' || reason === 'replica'))
+      this.#directory.expect(to, path, now)
+    this.#decisions.note({ at: now, path, from, to, policy: this.#policy, reason })
+    return to
+  }
+
+  /** What would be chosen now for a new connection; nothing changes by asking. */
+  explain(path: string, nodes: readonly NodeLoad[], now: number): Choice | undefined {
+    return this.#ask({ path, from: undefined }, nodes, now)
+  }
+
+  /** The last decisions about a path, the last first. */
+  decisions(path: string): readonly Decision[] {
+    return this.#decisions.of(path, MAX_TOLD)
+  }
+
+  #ask(question: Question, nodes: readonly NodeLoad[], now: number): Choice | undefined {
+    if (nodes.length === 0) return undefined
+    const { path } = question
+    return FUNCTIONS[this.#policy](question, {
+      nodes,
+      holders: path === undefined ? [] : this.#directory.holders(path),
+      set: path === undefined ? undefined : this.#sets.of(path),
+      turn: this.#turn,
+      now,
+    })
+  }
+}
