@@ -20,6 +20,8 @@ export class CacheEntry {
   older: CacheEntry | undefined
   queue: number
   uses: number
+  /** Uses since it came: for the operator. */
+  hits: number
 
   constructor(path: string, object: CachedObject, now: number) {
     this.path = path
@@ -31,6 +33,7 @@ export class CacheEntry {
     this.older = undefined
     this.queue = 0
     this.uses = 0
+    this.hits = 0
   }
 }
 

@@ -75,6 +75,7 @@ export class CacheStore {
   /** Counts a hit; the object of the entry must still be there. On the packet path. */
   use(entry: CacheEntry): void {
     this.counters.hits++
+    entry.hits++
     this.#policy.touch(entry)
   }
 
@@ -145,6 +146,11 @@ export class CacheStore {
   /** Every object held, in no order. */
   *all(): Generator<CachedObject> {
     for (const entry of this.#entries.values()) if (entry.object !== undefined) yield entry.object
+  }
+
+  /** The entries that were used most since they came, at most `max` of them. */
+  hottest(max: number): CacheEntry[] {
+    return [...this.#entries.values()].sort((a, b) => b.hits - a.hits).slice(0, max)
   }
 
   #evict(): void {

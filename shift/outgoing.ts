@@ -22,6 +22,9 @@ export type ShiftResult =
       readonly ok: true
       readonly confirmed: boolean
       readonly ms: number
+      /** To PREPARED, in the whole as `ms`. */
+      readonly preparedMs: number
+      /** From COMMIT to SHIFTED; 0 where the target has not said so. */
       readonly pauseMs: number
     }
   | { readonly ok: false; readonly reason: ShiftRefusal }
@@ -59,6 +62,7 @@ class Shift {
   prepares = 1
   deadline: number
   repeatMs = COMMIT_REPEAT_MS
+  preparedAt = 0
   committedAt = 0
   commit: Commit | undefined = undefined
 
@@ -147,6 +151,7 @@ export class OutgoingShifts {
           ok: true,
           confirmed: message.confirmed,
           ms: now - shift.startedAt,
+          preparedMs: shift.preparedAt - shift.startedAt,
           pauseMs: now - shift.committedAt,
         })
         return
@@ -202,7 +207,9 @@ export class OutgoingShifts {
   #overdue(shift: Shift, now: number): void {
     if (shift.phase !== 'committed') return this.#abort(shift, 'TIMEOUT', now)
     if (now - shift.committedAt >= COMMIT_GIVE_UP_MS) {
-      return this.#finish(shift, { ok: true, confirmed: false, ms: now - shift.startedAt, pauseMs: 0 })
+      const ms = now - shift.startedAt
+      const preparedMs = shift.preparedAt - shift.startedAt
+      return this.#finish(shift, { ok: true, confirmed: false, ms, preparedMs, pauseMs: 0 })
     }
     this.#host.send(shift.to, shift.commit as Commit)
     shift.repeatMs *= 2
@@ -223,6 +230,7 @@ export class OutgoingShifts {
   }
 
   #prepared(shift: Shift, now: number): void {
+    shift.preparedAt = now
     if (this.#host.needsSteering(shift.connection)) {
       shift.phase = 'steering'
       this.#host.steer(shift.connection, shift.epoch, shift.to)

@@ -111,7 +111,7 @@ describe('the source', () => {
     expect(state).toMatchObject({ owned: false, frozen: true })
     shifts.receive(TARGET, shifted(1), 3)
     expect(types(sent)).toEqual(['PREPARE', 'COMMIT'])
-    expect(results).toEqual([{ ok: true, confirmed: true, ms: 3, pauseMs: 2 }])
+    expect(results).toEqual([{ ok: true, confirmed: true, ms: 3, preparedMs: 1, pauseMs: 2 }])
     expect(shifts.size).toBe(0)
   })
 

@@ -233,7 +233,7 @@ export class NodeCore {
   }
 
   #shiftOn(connection: Connection, to: number, kept: () => void): void {
-    this.owner.shift(connection, to, this.#world.now(), result => {
+    this.owner.shift(connection, to, this.#world.now(), 'request', result => {
       if (!result.ok) kept()
     })
     this.#world.wake()

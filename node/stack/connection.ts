@@ -36,6 +36,8 @@ export class Connection implements Flow, Timed {
   applicationDeadline = Number.POSITIVE_INFINITY
   /** Changes of owner so far. */
   shifts = 0
+  /** Segments sent again by this owner: for the operator. */
+  retransmissions = 0
   /** Shown to the operator: method and path last read, and when the connection was accepted, in seconds since 1970. */
   method = ''
   path = ''

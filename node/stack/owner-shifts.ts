@@ -20,6 +20,7 @@ import { count, countDuration } from './counters.ts'
 import { TOMBSTONE_MS } from './forwards.ts'
 import type { Owner } from './owner.ts'
 import { SHIFT_PROTOCOL } from './owner.ts'
+import type { ShiftCause } from './shift-log.ts'
 
 /** A connection that carries more by value is not taken: unread uploads are bounded by the receive buffer. */
 const MAX_OCTETS_BY_VALUE = 8 * 1024 * 1024
@@ -55,15 +56,21 @@ export class OwnerShifts {
     })
   }
 
-  start(connection: Connection, to: number, now: number, done: (result: ShiftResult) => void): void {
-    const { counters, environment } = this.#owner
+  start(
+    connection: Connection,
+    to: number,
+    now: number,
+    cause: ShiftCause,
+    done: (result: ShiftResult) => void,
+  ): void {
+    const { environment } = this.#owner
     const finish = (result: ShiftResult) => {
       this.#finished(connection, result, now)
+      this.#log(connection.id, to, cause, result, now)
       done(result)
     }
     if (to === this.#owner.config.id || !environment.reachable(to)) {
-      count(counters.aborted, 'UNKNOWN_TARGET')
-      return done({ ok: false, reason: 'UNKNOWN_TARGET' })
+      return finish({ ok: false, reason: 'UNKNOWN_TARGET' })
     }
     connection.triedEpoch++
     this.outgoing.start(connection.id, connection.triedEpoch, connection, to, now, finish)
@@ -186,6 +193,20 @@ export class OwnerShifts {
       countDuration(counters.shiftMs, result.ms)
     }
     if (this.#given.delete(connection.id)) application.released(connection, now)
+  }
+
+  #log(connection: number, to: number, cause: ShiftCause, result: ShiftResult, startedAt: number): void {
+    const took = result.ok ? result : { ms: 0, preparedMs: 0, pauseMs: 0 }
+    this.#owner.shiftLog.add({
+      connection,
+      to,
+      cause,
+      refusal: result.ok ? undefined : result.reason,
+      startedAt,
+      endedAt: startedAt + took.ms,
+      preparedMs: took.preparedMs,
+      committedMs: took.ms - took.pauseMs,
+    })
   }
 
   #refused(id: number, epoch: number): boolean {

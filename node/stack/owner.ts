@@ -35,6 +35,7 @@ import { OwnerShifts } from './owner-shifts.ts'
 import { Population } from './population.ts'
 import { PUT_AWAY_AFTER_MS } from './put-away.ts'
 import { ReceiveMemory } from './receive-memory.ts'
+import { type ShiftCause, ShiftLog } from './shift-log.ts'
 import { MAX_ENTRIES_PER_ITEM, TimerQueue } from './timer-queue.ts'
 
 /** First number of an envelope on the control link: whose message it holds. */
@@ -59,6 +60,7 @@ export class Owner {
   readonly byId = new Map<number, Connection | Forward>()
   readonly forwards: Forwards
   readonly epochs = new Epochs()
+  readonly shiftLog = new ShiftLog()
   readonly #population = new Population()
   readonly #memory: ReceiveMemory
   readonly #timers = new TimerQueue<Connection>()
@@ -187,8 +189,14 @@ export class Owner {
   }
 
   /** Begins to move a connection; `done` is called once, perhaps at once. */
-  shift(connection: Connection, to: number, now: number, done: (result: ShiftResult) => void): void {
-    this.#shifts.start(connection, to, now, done)
+  shift(
+    connection: Connection,
+    to: number,
+    now: number,
+    cause: ShiftCause,
+    done: (result: ShiftResult) => void,
+  ): void {
+    this.#shifts.start(connection, to, now, cause, done)
   }
 
   /** The kernel's answer to `environment.steer`. */
@@ -429,6 +437,7 @@ export class Owner {
     const { tcb } = connection
     for (let turn = 0; turn < turns; turn++) {
       if (!nextSegment(tcb, now, this.#out)) return false
+      if (this.#out.retransmission) connection.retransmissions++
       this.#emitter.emit(connection, this.#out, tcb.sendQueue)
     }
     return true

@@ -210,7 +210,7 @@ export class Cluster {
   shift(client: Client, to: number, done: (result: ShiftResult) => void = () => {}): boolean {
     const found = this.ownerOf(client)
     if (found === undefined || found.owner.config.id === DISPATCHER) return false
-    found.owner.shift(found.connection, to, this.now, done)
+    found.owner.shift(found.connection, to, this.now, 'order', done)
     this.#wake(this.#host(found.owner.config.id))
     return true
   }
