@@ -31,6 +31,7 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
     'undici',
     'zod',
     'prom-client',
+    'ws',
   ],
   'dispatcher/config': ['dispatcher', 'node/', 'node:', 'commander', 'zod', 'jiti', 'fastest-levenshtein'],
   'dispatcher/main.ts': ['*'],

@@ -90,7 +90,7 @@ export class DispatcherCore {
       {
         pathOf: head => this.#sites.pathOf(head),
         place: (path, not) => this.place(path, not),
-        shift: (connection, to, now, done) => this.owner.shift(connection, to, now, done),
+        shift: (connection, to, now, done) => this.owner.shift(connection, to, now, 'placement', done),
         touched: connection => this.owner.touched(connection, world.now()),
         owns: connection => this.owner.owns(connection),
         nowSecond: () => world.nowSecond(),

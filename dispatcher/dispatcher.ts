@@ -3,6 +3,7 @@
  * Everything with a state of its own is in the parts that it joins.
  */
 import { createHash, randomBytes } from 'node:crypto'
+import { join } from 'node:path'
 import { createIncarnation, type Hello, PROTOCOL_VERSION } from '../node/control/hello.ts'
 import type { Link } from '../node/control/link.ts'
 import { Mesh } from '../node/control/mesh.ts'
@@ -16,13 +17,19 @@ import { Vips } from '../node/stack/vips.ts'
 import { tcpConfig } from '../node/tcp/config.ts'
 import { openRecordedTun, type RecordedTun, recordingOf } from '../node/tun/recording.ts'
 import { createToken } from './admin/access.ts'
+import { dashboardRoutes } from './admin/dashboard-routes.ts'
+import { Feed } from './admin/feed.ts'
+import { FeedServer } from './admin/feed-server.ts'
 import { createAdminServer } from './admin/server.ts'
+import { dashboardFiles } from './admin/static-files.ts'
 import { Asks } from './asks.ts'
 import { Backend } from './backend.ts'
 import { DispatcherCore } from './core.ts'
+import { Demo } from './demo.ts'
 import { Drains } from './drains.ts'
 import { Gateways } from './gateway/gateways.ts'
 import { GATEWAY_PROTOCOL } from './gateway/messages.ts'
+import { Inspection } from './inspection.ts'
 import type { Member } from './members.ts'
 import type { Configuration, DispatcherOptions, RunningRole } from './options.ts'
 import { flowKey, nextHop, Relay, steeredFlow } from './relay.ts'
@@ -35,6 +42,8 @@ const MAX_BIRTH_RECORDS = 1 << 20
 /** Ids of connections: 11 random bits a run, so that two runs, or two dispatchers, give none twice. */
 const RUN_BITS = 11
 const CONNECTION_BITS = 32
+/** Where it is compiled to in the package. */
+const DEMO_CLIENT = 'dist/dispatcher/demo-client.js'
 /** Tags of addresses in a node's hello. */
 const CONTROL = 'control='
 
@@ -58,6 +67,8 @@ class Dispatcher implements RunningRole {
   readonly #relaySteering: NftSteering | undefined
   readonly #recorded: RecordedTun
   readonly #driver: Driver
+  readonly #demo: Demo
+  readonly #feed: Feed
   readonly #admin: ReturnType<typeof createAdminServer>
   readonly #reloader: Reloader
   #stopped: Promise<void> | undefined = undefined
@@ -127,14 +138,35 @@ class Dispatcher implements RunningRole {
     this.#drains = new Drains({
       ask: (node, what, details) => this.#asks.askPlain(node, what, details),
       targets: node => this.#core.members.takers(node),
-      left: node => this.#mesh.send(node, encodeClusterMessage({ type: 'LEFT' })),
+      left: node => {
+        const left = encodeClusterMessage({ type: 'LEFT' })
+        this.#feed
+          .farewell(node)
+          .finally(() => this.#mesh.send(node, left))
+          .catch(warn)
+      },
       now,
     })
-    const backend = new Backend(options, this.#core, this.#asks, this.#operator(), this.#drains)
+    const operator = this.#operator()
+    const backend = new Backend(options, this.#core, this.#asks, operator, this.#drains)
+    this.#demo = new Demo({
+      namespace: options.clientNamespace,
+      program: [process.execPath, join(options.package, DEMO_CLIENT)],
+      ...{ vip: options.vip, port: options.port },
+    })
+    const inspection = new Inspection(options, this.#core, this.#asks, operator, this.#demo)
     const token = options.adminToken ?? createToken()
     if (options.admin !== undefined && options.adminToken === undefined) warn(`the admin token is ${token}`)
     const host = options.admin !== undefined && 'host' in options.admin ? options.admin.host : undefined
-    this.#admin = createAdminServer(backend, { token, host, onFault: warn })
+    this.#feed = new Feed(inspection)
+    this.#admin = createAdminServer(backend, {
+      ...{ token, host, onFault: warn },
+      more: [
+        ...dashboardRoutes(inspection),
+        ...(options.admin === undefined ? [] : dashboardFiles(options.package)),
+      ],
+      feed: new FeedServer(this.#feed),
+    })
   }
 
   async start(): Promise<void> {
@@ -158,6 +190,7 @@ class Dispatcher implements RunningRole {
 
   async #stop(): Promise<void> {
     this.#driver.close()
+    this.#demo.stop()
     this.#asks.close()
     this.#gateways.close()
     await Promise.all([this.#admin.close(), this.#mesh.close(), this.#relay?.stop(), this.#recorded.finish()])

@@ -62,12 +62,22 @@ import { serve } from './up/role-channel.ts'
 const PROGRAM = fileURLToPath(import.meta.url)
 /** What starts another of our programs. */
 const COMMAND = [process.execPath, ...process.execArgv, PROGRAM]
-const WWW = join(dirname(PROGRAM), '..', '..', 'www')
+const PACKAGE = join(dirname(PROGRAM), '..', '..')
+const WWW = join(PACKAGE, 'www')
 
 /** Flags as commander hands them over: `--vip6` may still say `none`. */
 type Flags<T> = Omit<
   T,
-  'vip6' | 'address6' | 'secret' | 'admin' | 'adminToken' | 'root' | 'config' | 'pcap'
+  | 'vip6'
+  | 'address6'
+  | 'secret'
+  | 'admin'
+  | 'adminToken'
+  | 'clientNamespace'
+  | 'package'
+  | 'root'
+  | 'config'
+  | 'pcap'
 > & {
   readonly vip6: string
   readonly address6?: string
@@ -75,6 +85,7 @@ type Flags<T> = Omit<
   readonly admin?: Endpoint
   readonly adminFd?: number
   readonly adminToken?: string
+  readonly clientNamespace?: string
   readonly ownerBits: number
   readonly root: string
 }
@@ -168,6 +179,7 @@ function registerDispatcher(program: Command): void {
     .option('--admin <host:port>', 'where the admin interface listens', endpoint)
     .option('--admin-fd <descriptor>', 'an inherited descriptor that listens already', integer(3, 1023))
     .addOption(adminTokenOption())
+    .option('--client-namespace <name>', 'a namespace of this machine to start demo downloads in', name)
     .action(async (flags: Flags<DispatcherOptions>) => {
       const isAdminFlag = command.getOptionValueSource('admin') === 'cli'
       if (isAdminFlag && flags.adminFd !== undefined) {
@@ -182,10 +194,9 @@ function registerDispatcher(program: Command): void {
         const { runDispatcher } = await import('./dispatcher.ts')
         const { address6 } = flags
         const options = { ...flags, ...common(command, flags), ...fileOf(command, flags), pcap: flags.pcap }
-        return runDispatcher(
-          { ...options, address6, admin, adminToken, secret },
-          configurationOf(command, flags),
-        )
+        const { clientNamespace } = flags
+        const more = { address6, admin, adminToken, secret, package: PACKAGE, clientNamespace }
+        return runDispatcher({ ...options, ...more }, configurationOf(command, flags))
       })
     })
 }

@@ -86,6 +86,10 @@ export interface DispatcherOptions extends OwnerOptions {
   readonly admin: Endpoint | { readonly fd: number } | undefined
   /** What acts at the admin port need; undefined: a random one for this run, which is said. */
   readonly adminToken: string | undefined
+  /** The folder of this package, with the files of the dashboard. */
+  readonly package: string
+  /** A namespace of this machine that demo downloads are started in; undefined: there is none. */
+  readonly clientNamespace: string | undefined
   /** 64 hexadecimal digits, the same for all dispatchers (RFC 6528 §3); undefined: a random one for this run. */
   readonly secret: string | undefined
 }

@@ -16,11 +16,18 @@
  *   GET  /api/v1/policies                                      PolicyReport
  *   POST /api/v1/policy { policy }                             PolicyReport
  *   GET  /api/v1/explain?target                                ExplainReport
+ *   GET  /api/v1/connection?id                                 ConnectionDetail
+ *   GET  /api/v1/objects                                       ObjectsReport
+ *   POST /api/v1/forget { path }                               ForgetReport
+ *   POST /api/v1/end    { node, how: 'SIGTERM' | 'SIGKILL' }   EndReport
+ *   POST /api/v1/demo   {}                                     DemoReport
+ *   GET  /api/v1/feed                                          a WebSocket, see feed-messages.ts
  *
  * Reading is free; acts (POST) need `Authorization: Bearer TOKEN`. Errors are `{ code, message }` with the status of errors.ts.
  */
 
 import type { PolicyName, Reason } from '../placement/policy.ts'
+import type { FeedShift } from './feed-messages.ts'
 
 export const API_PATH = '/api/v1'
 export const DEFAULT_PAGE = 100
@@ -258,6 +265,63 @@ export interface ExplainedDecision {
 
 /** Of the target of an explanation: as long as a request's may be. */
 export const MAX_TARGET_CHARACTERS = 8_192
+
+/** The life of a connection, as far as the owners that run now know it. */
+export interface ConnectionDetail {
+  readonly id: number
+  /** Empty where it is over. */
+  readonly client: string
+  readonly request: string
+  /** When it was accepted, in ms since 1970; null where that is not known. */
+  readonly since: number | null
+  /** Owner id; null where it is over. */
+  readonly owner: number | null
+  readonly shifts: number
+  /** As `ss -i` names it: times in ms, windows in segments, the rest in octets. Null where it is over. */
+  readonly tcp: Readonly<Record<string, string | number>> | null
+  /** The oldest first. */
+  readonly log: readonly FeedShift[]
+}
+
+/** Objects in memory by how often they were found there, the hottest first; at most MAX_OBJECTS. */
+export interface ObjectsReport {
+  readonly objects: readonly ObjectReport[]
+}
+
+export interface ObjectReport {
+  readonly path: string
+  readonly octets: number
+  /** Since it came into memory, of all its holders. */
+  readonly hits: number
+  /** Owner ids. */
+  readonly holders: readonly number[]
+}
+
+export const MAX_OBJECTS = 100
+
+export interface ForgetReport {
+  readonly path: string
+  /** Owner ids of the nodes that had it in memory. */
+  readonly nodes: readonly number[]
+}
+
+export interface ForgetRequest {
+  readonly path: string
+}
+
+/** The process was told to end: whoever supervises it starts it again. */
+export interface EndReport {
+  readonly node: number
+  readonly how: EndHow
+}
+
+/** SIGTERM: it gives its connections away first. SIGKILL: as a fault would end it, and its connections are lost. */
+export type EndHow = 'SIGTERM' | 'SIGKILL'
+
+export interface EndRequest {
+  readonly node: string
+  readonly how: EndHow
+}
 
 export interface ErrorReport {
   readonly code: string

@@ -3,8 +3,8 @@
  * cluster is and does it asks of an AdminBackend; it knows nothing of it.
  */
 import assert from 'node:assert/strict'
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
-import type { z } from 'zod'
+import { createServer, type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from 'node:http'
+import type { Duplex } from 'node:stream'
 import type { PolicyName } from '../placement/policy.ts'
 import { checkHost, checkOrigin, checkToken } from './access.ts'
 import {
@@ -22,6 +22,9 @@ import {
   type StatusReport,
 } from './api.ts'
 import { AdminError, statusOf } from './errors.ts'
+import { FEED_PATH } from './feed-messages.ts'
+import type { FeedServer } from './feed-server.ts'
+import { type Answer, ok, parse, type Route, single } from './route.ts'
 import {
   connectionsQuery,
   drainRequest,
@@ -77,6 +80,10 @@ export interface AdminServerOptions {
   readonly host?: string | undefined
   readonly statusTimeoutMs?: number
   readonly shiftTimeoutMs?: number
+  /** Further paths: the dashboard's. */
+  readonly more?: readonly (readonly [path: string, Route])[]
+  /** Who watches; undefined: nobody may. */
+  readonly feed?: FeedServer
   /** Told of every fault that is answered with INTERNAL. */
   readonly onFault?: (error: unknown) => void
 }
@@ -91,29 +98,8 @@ export interface AdminServer {
   close(): Promise<void>
 }
 
-interface Route {
-  readonly method: 'GET' | 'POST'
-  /** Also for who asks by any name: what machines ask for, and no page gains by. */
-  readonly anyHost?: true
-  readonly timeoutMs: number
-  readonly run: (input: Input) => Promise<Answer>
-}
-
-interface Input {
-  readonly query: URLSearchParams
-  /** Parsed JSON; undefined for a GET. */
-  readonly body: unknown
-}
-
-interface Answer {
-  readonly status: number
-  readonly body: string
-  /** Default: JSON. */
-  readonly type?: string
-}
-
 export function createAdminServer(backend: AdminBackend, options: AdminServerOptions): AdminServer {
-  const routes = routesOf(backend, options)
+  const routes = new Map([...routesOf(backend, options), ...(options.more ?? [])])
   let open = 0
   const server = createServer({ requestTimeout: REQUEST_TIMEOUT_MS, headersTimeout: REQUEST_TIMEOUT_MS })
   server.maxConnections = MAX_ADMIN_CONNECTIONS
@@ -130,14 +116,20 @@ export function createAdminServer(backend: AdminBackend, options: AdminServerOpt
     }
     send(request, response, answer)
   })
-  return { listen: where => listen(server, where), close: () => close(server) }
+  server.on('upgrade', (request, socket, head) => upgrade(options, request, socket, head))
+  return {
+    listen: where => listen(server, where),
+    close: () => {
+      options.feed?.close()
+      return close(server)
+    },
+  }
 }
 
 function routesOf(backend: AdminBackend, options: AdminServerOptions): ReadonlyMap<string, Route> {
   const statusTimeoutMs = options.statusTimeoutMs ?? DEFAULT_STATUS_TIMEOUT_MS
   const shiftTimeoutMs = options.shiftTimeoutMs ?? DEFAULT_SHIFT_TIMEOUT_MS
   const get = (run: Route['run']): Route => ({ method: 'GET', timeoutMs: statusTimeoutMs, run })
-  const ok = async (body: Promise<unknown> | unknown) => ({ status: 200, body: JSON.stringify(await body) })
   const post = (run: Route['run'], timeoutMs: number): Route => ({ method: 'POST', timeoutMs, run })
   const shift: Route['run'] = async ({ body }) => ok(backend.shift(parse(shiftRequest, body)))
   const drain: Route['run'] = async ({ body }) => ok(backend.drain(parse(drainRequest, body)))
@@ -176,6 +168,25 @@ function routesOf(backend: AdminBackend, options: AdminServerOptions): ReadonlyM
     [`${API_PATH}/policy`, post(setPolicy, statusTimeoutMs)],
     [`${API_PATH}/explain`, get(explain)],
   ])
+}
+
+/** The feed is read-only, and free to read as all else is; but not for pages of other sites. */
+function upgrade(options: AdminServerOptions, request: IncomingMessage, socket: Duplex, head: Buffer): void {
+  // Who asks may be gone before it is answered.
+  socket.on('error', () => {})
+  try {
+    checkHost(request.headers, options.host)
+    checkOrigin(request.headers)
+    const [path = ''] = split(request.url ?? '', '?')
+    if (path !== `${API_PATH}${FEED_PATH}` || options.feed === undefined) {
+      throw new AdminError('NOT_FOUND', 'there is no WebSocket at this path')
+    }
+    options.feed.accept(request, socket, head)
+  } catch (error) {
+    const { status, body } = answerOf(error)
+    const headers = `Content-Type: ${JSON_TYPE}\r\nContent-Length: ${Buffer.byteLength(body)}\r\nConnection: close`
+    socket.end(`HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\n${headers}\r\n\r\n${body}`)
+  }
 }
 
 /** Ready means that somebody would serve a request. */
@@ -237,23 +248,6 @@ async function readText(request: IncomingMessage): Promise<string> {
   return Buffer.concat(chunks).toString()
 }
 
-function parse<T>(schema: z.ZodType<T, unknown>, input: unknown): T {
-  const result = schema.safeParse(input)
-  if (result.success) return result.data
-  const [issue] = result.error.issues
-  const where = issue?.path.join('.') ?? ''
-  throw new AdminError('INVALID_REQUEST', `${where === '' ? '' : `${where}: `}${issue?.message ?? 'invalid'}`)
-}
-
-function single(query: URLSearchParams): Record<string, string> {
-  const fields: Record<string, string> = Object.create(null)
-  for (const [name, value] of query) {
-    if (Object.hasOwn(fields, name)) throw new AdminError('INVALID_REQUEST', `${name} is given twice`)
-    fields[name] = value
-  }
-  return fields
-}
-
 async function withTimeout<T>(work: Promise<T>, limitMs: number): Promise<T> {
   let timer: NodeJS.Timeout | undefined
   const timeout = new Promise<never>((_, reject) => {
@@ -269,7 +263,7 @@ async function withTimeout<T>(work: Promise<T>, limitMs: number): Promise<T> {
   }
 }
 
-function answerOf(error: unknown): Answer {
+function answerOf(error: unknown): Answer & { readonly body: string } {
   const known = error instanceof AdminError ? error : new AdminError('INTERNAL', 'internal error')
   return { status: statusOf(known.code), body: JSON.stringify({ code: known.code, message: known.message }) }
 }
@@ -277,7 +271,7 @@ function answerOf(error: unknown): Answer {
 function send(
   request: IncomingMessage,
   response: ServerResponse,
-  { status, body, type = JSON_TYPE }: Answer,
+  { status, body, type = JSON_TYPE, headers }: Answer,
 ): void {
   if (response.destroyed) return
   response.writeHead(status, {
@@ -285,6 +279,7 @@ function send(
     'Content-Length': Buffer.byteLength(body),
     'Cache-Control': 'no-store',
     'X-Content-Type-Options': 'nosniff',
+    ...headers,
     ...(status === 401 ? { 'WWW-Authenticate': 'Bearer' } : {}),
     // What is left of a body that was refused would be read as the next request.
     ...(request.complete ? {} : { Connection: 'close' }),

@@ -11,7 +11,9 @@ import {
   DEFAULT_DRAIN_MS,
   DEFAULT_PAGE,
   type DrainRequest,
+  type EndRequest,
   type ErrorReport,
+  type ForgetRequest,
   MAX_DRAIN_MS,
   MAX_FILTER_CHARACTERS,
   MAX_PAGE,
@@ -19,6 +21,9 @@ import {
   type ShiftRequest,
   SORTS,
 } from './api.ts'
+
+/** As of a path in the cache. */
+const MAX_PATH_CHARACTERS = 8_192
 
 const natural = z
   .string()
@@ -63,6 +68,20 @@ export const drainRequest: z.ZodType<DrainRequest, unknown> = z.strictObject({
   node: owner,
   deadlineMs: z.int().min(0).max(MAX_DRAIN_MS).default(DEFAULT_DRAIN_MS),
 })
+
+/** A path may hold anything but what no target holds. */
+export const forgetRequest: z.ZodType<ForgetRequest, unknown> = z.strictObject({
+  path: z.string().min(1).max(MAX_PATH_CHARACTERS),
+})
+
+export const endRequest: z.ZodType<EndRequest, unknown> = z.strictObject({
+  node: owner,
+  how: z.enum(['SIGTERM', 'SIGKILL']),
+})
+
+export const connectionQuery: z.ZodType<{ readonly id: number }, unknown> = z.strictObject({ id: natural })
+
+export const nothing: z.ZodType<object, unknown> = z.strictObject({})
 
 export const nodeRequest: z.ZodType<{ readonly node: string }, unknown> = z.strictObject({ node: owner })
 

@@ -218,6 +218,7 @@ export class LocalCluster {
         [
           ...ownerFlags(this.#ownerOptions(dispatcher)),
           ...['--steering', steering, '--policy', policy, '--admin-fd', `${ADMIN_FD}`],
+          ...['--client-namespace', topology.clientNamespace],
         ],
         {
           admin: this.#admin,

@@ -10,6 +10,7 @@ import type { OwnerCounters } from '../stack/counters.ts'
 import type { Usage } from '../stack/limits.ts'
 import { type Nstat, nstat } from '../stack/nstat.ts'
 import type { Owner } from '../stack/owner.ts'
+import type { ShiftCause } from '../stack/shift-log.ts'
 import type { AccessLogCounters } from './access-log.ts'
 import { clientText } from './client-text.ts'
 import type { Reloader } from './reloader.ts'
@@ -20,6 +21,8 @@ export const MAX_LISTED = 10_000
 const MAX_SPREAD = 2_000
 /** Connections moved by one order; those beyond stay, and the order can be repeated. */
 const MAX_ORDERED = 100_000
+/** For the answer to an order to end. */
+const END_AFTER_MS = 20
 
 export interface OwnerStatus {
   readonly pid: number
@@ -127,6 +130,16 @@ export async function answer(
       const { ownerMetrics } = await import('./owner-metrics.ts')
       return JSON.stringify(await ownerMetrics(host))
     }
+    case 'watch':
+      return JSON.stringify((await import('./watch.ts')).watch(host, details))
+    case 'inspect':
+      return JSON.stringify((await import('./inspect.ts')).inspect(host, details))
+    case 'hottest':
+      return JSON.stringify((await import('./inspect.ts')).hottest(host))
+    case 'forget':
+      return JSON.stringify(typeof details === 'string' && host.store?.remove(details) === true)
+    case 'end':
+      return JSON.stringify(end(details))
     case 'reopen':
       host.reopen()
       return 'true'
@@ -160,6 +173,14 @@ export function status(host: OperatorHost): OwnerStatus {
     links: host.links(),
     config: host.reloader?.digest ?? '',
   }
+}
+
+/** Ends this process, by its own hand because only its machine can: as an operator would, or as a fault would. */
+function end(how: unknown): boolean {
+  if (how !== 'SIGTERM' && how !== 'SIGKILL') return false
+  // After the answer.
+  setTimeout(() => process.kill(process.pid, how), END_AFTER_MS)
+  return true
 }
 
 export function listConnections(owner: Owner): ListedConnection[] {
@@ -198,7 +219,7 @@ async function shiftOrdered(host: OperatorHost, details: unknown): Promise<Shift
     if (order.connection !== undefined && entry.id !== order.connection) continue
     if (chosen.push(entry) === MAX_ORDERED) break
   }
-  return shiftEach(host, chosen, () => order.to)
+  return shiftEach(host, chosen, 'order', () => order.to)
 }
 
 /** Gives connections to `targets` in turn; those that do not move stay, and the next round tries them again. */
@@ -216,7 +237,7 @@ async function spread(host: OperatorHost, details: unknown): Promise<Spread | un
       stayed: chosen.map(({ id }) => [id, 'NO_TARGET'] as const),
     }
   }
-  const outcomes = await shiftEach(host, chosen, turn => targets[turn % targets.length] as number)
+  const outcomes = await shiftEach(host, chosen, 'drain', turn => targets[turn % targets.length] as number)
   const stayed = outcomes
     .filter(({ ok }) => !ok)
     .map(({ connection, reason }) => [connection, reason] as const)
@@ -226,6 +247,7 @@ async function spread(host: OperatorHost, details: unknown): Promise<Spread | un
 function shiftEach(
   host: OperatorHost,
   connections: readonly Connection[],
+  cause: ShiftCause,
   target: (turn: number) => number,
 ): Promise<ShiftOutcome[]> {
   const now = host.now()
@@ -233,7 +255,9 @@ function shiftEach(
     connections.map(
       (connection, turn) =>
         new Promise<ShiftOutcome>(resolve => {
-          host.owner.shift(connection, target(turn), now, result => resolve(outcomeOf(connection.id, result)))
+          host.owner.shift(connection, target(turn), now, cause, result =>
+            resolve(outcomeOf(connection.id, result)),
+          )
         }),
     ),
   )
