@@ -27,8 +27,7 @@ import type { PacketBatch } from '../node/tun/packet-batch.ts'
 import { Acceptor } from './acceptor.ts'
 import { type Introduced, type Member, Members } from './members.ts'
 import { Directory } from './placement/directory.ts'
-import { Placement } from './placement/placement.ts'
-import type { PolicyName } from './placement/policy.ts'
+import { Placement, type PlacementSettings } from './placement/placement.ts'
 import { Records } from './records.ts'
 
 /** A dispatcher that has just started does not reset what its nodes may still own: they come back within seconds. */
@@ -79,10 +78,10 @@ export class DispatcherCore {
     world: DispatcherWorld,
     serving: ServingSettings,
     limits?: ServerLimits,
-    policy?: PolicyName,
+    placement?: PlacementSettings,
   ) {
     this.#world = world
-    this.placement = new Placement(this.directory, policy)
+    this.placement = new Placement(this.directory, placement)
     this.#sites = new SiteTable(serving)
     this.#startedAt = world.now()
     this.#sweepAt = this.#startedAt + SWEEP_MS
@@ -193,6 +192,15 @@ export class DispatcherCore {
       this.members.remove(member.id)
     }
     if (dead.length > 0) this.#tellRoster()
+    this.#relieve(now)
+  }
+
+  /** Has the most loaded node give its busiest connections away, where it is loaded far above another. */
+  #relieve(now: number): void {
+    const relief = this.placement.relief(this.members.candidates([]), now)
+    if (relief === undefined) return
+    const { from, to, load, most } = relief
+    this.#world.send(from, encodeClusterMessage({ type: 'RELIEVE', to, load: Math.round(load), most }))
   }
 
   #forget(node: number): void {
@@ -245,6 +253,9 @@ export class DispatcherCore {
         member.draining = true
         return this.#world.leaving(from, message.deadlineMs)
       }
+      case 'RELIEVED':
+        for (const path of message.paths) this.placement.relieved(from, message.to, path, this.#world.now())
+        return
       case 'ANSWER':
         return this.#world.answered(from, message.token, message.value)
     }

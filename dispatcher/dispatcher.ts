@@ -126,7 +126,7 @@ class Dispatcher implements RunningRole {
       },
       configuration.serving,
       configuration.limits,
-      options.policy,
+      { policy: options.policy, shiftsPerSecond: configuration.shiftsPerSecond },
     )
     this.#driver = new Driver(this.#core, device)
     this.#reloader = new Reloader({

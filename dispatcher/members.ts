@@ -2,10 +2,8 @@
  * The nodes of the cluster as the dispatcher knows them: from their links and their reports. Decides who is a candidate
  * for new connections; sends nothing.
  */
+import { SEGMENTS_PER_LOAD } from '../node/server/relief.ts'
 import type { NodeLoad } from './placement/policy.ts'
-
-/** Segments a second that weigh as much as a connection: at 4 µs each a thousandth of a core. */
-const SEGMENTS_PER_LOAD = 250
 
 /** A node whose link is down this long is taken for dead: its connections are nobody's. */
 export const DEAD_AFTER_MS = 10_000

@@ -34,6 +34,8 @@ export interface Configuration {
   readonly serving: ServingSettings
   readonly accessLog: AccessLogSettings
   readonly limits: ServerLimits
+  /** Connections moved a second because they are better served elsewhere, in the whole cluster. */
+  readonly shiftsPerSecond: number
   /** What the file says now. Rejects, with the reasons in its message, where that cannot be put in force. */
   reload(): Promise<ServingSettings>
 }

@@ -4,6 +4,7 @@ import { type AccessLogSettings, DEFAULT_ACCESS_LOG } from '../../node/server/ac
 import type { ServerLimits } from '../../node/server/limits.ts'
 import type { ServingSettings } from '../../node/server/settings.ts'
 import type { Configuration } from '../options.ts'
+import { DEFAULT_SHIFTS_PER_SECOND } from '../placement/placement.ts'
 import { ConfigError, type ConfigIssue } from './errors.ts'
 import type { LoadedConfig } from './load.ts'
 import type { Config } from './schema.ts'
@@ -25,12 +26,14 @@ export class RunningConfig implements Configuration {
   readonly serving: ServingSettings
   readonly accessLog: AccessLogSettings
   readonly limits: ServerLimits
+  readonly shiftsPerSecond: number
   readonly #facts: RunningFacts
 
   constructor(facts: RunningFacts) {
     this.#facts = facts
     this.serving = this.#serving(facts.loaded?.config ?? {})
     this.limits = serverLimits(facts.loaded?.config ?? {})
+    this.shiftsPerSecond = facts.loaded?.config.placement?.shiftsPerSecond ?? DEFAULT_SHIFTS_PER_SECOND
     const { format, file, bufferOctets } = facts.loaded?.config.accessLog ?? {}
     this.accessLog = {
       format: format ?? DEFAULT_ACCESS_LOG.format,

@@ -24,6 +24,7 @@ import {
   MIN_CACHE_OCTETS,
   MIN_PCAP_OCTETS,
 } from '../options.ts'
+import { DEFAULT_SHIFTS_PER_SECOND } from '../placement/placement.ts'
 import { DEFAULT_POLICY, POLICIES } from '../placement/policy.ts'
 import { choiceSetting, durationSetting, integerSetting, octetsSetting, textSetting } from './setting.ts'
 import { hostRecord, SITE_SHAPE, UNKNOWN_HOST } from './site-schema.ts'
@@ -198,6 +199,10 @@ const PLACEMENT_SHAPE = {
   policy: choiceSetting(POLICIES, {
     about: 'by what requests are placed on nodes (`--policy`); `gyre policy` changes it in a running cluster',
     default: DEFAULT_POLICY,
+  }),
+  shiftsPerSecond: integerSetting(1, 1_000_000, {
+    about: 'connections moved a second because another node serves them better, in the whole cluster',
+    default: `${DEFAULT_SHIFTS_PER_SECOND}`,
   }),
 }
 

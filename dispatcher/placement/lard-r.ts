@@ -24,7 +24,8 @@ export function lardR({ path, from }: Question, view: View): Choice {
   if (path === undefined)
     return { to: from ?? least.id, reason: from === undefined ? 'least-loaded' : 'stay' }
   const set = nodes.filter(({ id }) => view.set?.nodes.includes(id))
-  if (set.length === 0) return { to: least.id, reason: 'first', set: { nodes: [least.id], changedAt: now } }
+  if (set.length === 0)
+    return { to: least.id, reason: 'first', set: { nodes: [least.id], changedAt: now, asked: 0 } }
   const own = leastLoaded({ nodes: set, turn: view.turn })
   const most = set.reduce((a, b) => (b.load > a.load ? b : a))
   const grows = (own.load > T_HIGH && nodes.some(({ load }) => load < T_LOW)) || own.load >= 2 * T_HIGH
@@ -34,7 +35,7 @@ export function lardR({ path, from }: Question, view: View): Choice {
   const shrinks = grown.length > 1 && now - changedAt > SET_MS
   const left: readonly NodeLoad[] = shrinks ? grown.filter(node => node !== most) : grown
   const isChanged = left.length !== view.set?.nodes.length || grown !== set
-  const changed = { nodes: left.map(({ id }) => id), changedAt: now }
+  const changed = { nodes: left.map(({ id }) => id), changedAt: now, asked: 0 }
   return {
     to: to.id,
     reason: grown === set ? 'server-set' : 'replica',

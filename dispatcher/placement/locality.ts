@@ -5,7 +5,15 @@
  * form of the costs is that of extended LARD (Aron, Druschel and Zwaenepoel, "Efficient support for P-HTTP in
  * cluster-based web servers", USENIX 1999, §4).
  */
-import { type Choice, type Cost, leastLoaded, type Question, type Reason, type View } from './policy.ts'
+import {
+  type Choice,
+  type Cost,
+  leastLoaded,
+  type Question,
+  type Reason,
+  type ServerSet,
+  type View,
+} from './policy.ts'
 
 /**
  * Load that a read from disk is worth, and above it once more the load of the least loaded: where all are busy, differences
@@ -16,15 +24,25 @@ export const READ_COST = 40
 /** A shift takes some 0.3 ms of both owners together, as 75 small responses do; and a difference of load this small is chance. */
 export const SHIFT_COST = 15
 
+/**
+ * A holder that was given up, because the object cooled, has it still: it is taken again before anybody reads it, but its
+ * copy should grow old and go.
+ */
+export const KEEP_COST = 10
+/** An object is cool when new connections asked for it less than once a second for so long (K of LARD/R). */
+export const COOL_MS = 20_000
+const COOL_QUESTIONS = 20
+
 export function locality(question: Question, view: View): Choice {
   const { path, from } = question
-  const { nodes, holders, turn } = view
+  const { nodes, turn, now } = view
   const least = leastLoaded(view)
   if (path === undefined)
     return { to: from ?? least.id, reason: from === undefined ? 'least-loaded' : 'stay' }
+  const set = cooled(view)
   const costs = nodes.map((node): Cost => {
     const wait = node.load - least.load
-    const read = holders.includes(node.id) ? 0 : READ_COST + least.load
+    const read = readCost(node.id, view, set, least.load)
     const shift = from === undefined || from === node.id ? 0 : SHIFT_COST
     return { node: node.id, wait, read, shift, total: wait + read + shift }
   })
@@ -33,7 +51,30 @@ export function locality(question: Question, view: View): Choice {
     const cost = costs[(index + turn) % costs.length] as Cost
     if (cost.total < best.total) best = cost
   }
-  return { to: best.node, reason: reasonOf(best, question, view), costs }
+  const reason = reasonOf(best, question, view)
+  const next = best.read > 0 && reason !== 'first' ? grown(best.node, view, set, now) : set
+  return { to: best.node, reason, costs, ...(next === undefined ? {} : { set: next }) }
+}
+
+function readCost(node: number, { holders }: View, set: ServerSet | undefined, least: number): number {
+  if (!holders.includes(node)) return READ_COST + least
+  return set === undefined || set.nodes.includes(node) ? 0 : KEEP_COST
+}
+
+/** The set with this question counted, or without its most loaded server, where it is time to see whether one is too many. */
+function cooled({ nodes, set, now }: View): ServerSet | undefined {
+  if (set === undefined) return undefined
+  if (now - set.changedAt <= COOL_MS) return { ...set, asked: set.asked + 1 }
+  const servers = nodes.filter(({ id }) => set.nodes.includes(id))
+  if (set.asked >= COOL_QUESTIONS || servers.length < 2) return { ...set, changedAt: now, asked: 0 }
+  const most = servers.reduce((a, b) => (b.load > a.load ? b : a))
+  return { nodes: set.nodes.filter(id => id !== most.id), changedAt: now, asked: 0 }
+}
+
+/** The set with one more server. */
+function grown(node: number, { holders }: View, set: ServerSet | undefined, now: number): ServerSet {
+  const before = set?.nodes ?? holders
+  return { nodes: [...before.filter(id => id !== node), node], changedAt: now, asked: 0 }
 }
 
 function reasonOf({ node, read }: Cost, { from }: Question, { nodes, holders }: View): Reason {

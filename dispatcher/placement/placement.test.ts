@@ -1,6 +1,6 @@
 import { MAX_DECISIONS } from './decisions.ts'
 import { Directory } from './directory.ts'
-import { MAX_SHIFTS_PER_SECOND, Placement } from './placement.ts'
+import { DEFAULT_PLACEMENT, DEFAULT_SHIFTS_PER_SECOND, Placement } from './placement.ts'
 import { MAX_SERVER_SETS, ServerSets } from './server-sets.ts'
 
 const node = (id: number, connections: number) => ({ id, connections, load: connections })
@@ -48,19 +48,19 @@ it('moves only so many connections a second, but places all new ones', () => {
   const placement = new Placement(directory)
   const moved = (now: number) => {
     let count = 0
-    for (let turn = 0; turn < 3 * MAX_SHIFTS_PER_SECOND; turn++) {
+    for (let turn = 0; turn < 3 * DEFAULT_SHIFTS_PER_SECOND; turn++) {
       if (placement.choose({ path: '/a', from: 2 }, idle, now) === 1) count++
     }
     return count
   }
-  expect(moved(0)).toBe(MAX_SHIFTS_PER_SECOND)
+  expect(moved(0)).toBe(DEFAULT_SHIFTS_PER_SECOND)
   expect(placement.decisions('/a')[0]).toMatchObject({ reason: 'shift-limit', from: 2, to: 2 })
-  expect(moved(500)).toBe(MAX_SHIFTS_PER_SECOND / 2)
+  expect(moved(500)).toBe(DEFAULT_SHIFTS_PER_SECOND / 2)
   expect(placement.choose(arrival('/a'), idle, 500)).toBe(1)
 })
 
 it('takes another policy at any time, which begins with nothing remembered', () => {
-  const placement = new Placement(new Directory(), 'lard-r')
+  const placement = new Placement(new Directory(), { ...DEFAULT_PLACEMENT, policy: 'lard-r' })
   const to = placement.choose(arrival('/a'), idle, 0) as number
   expect(placement.explain('/a', idle, 0)).toMatchObject({ to, reason: 'server-set' })
   placement.policy = 'round-robin'
@@ -100,9 +100,9 @@ describe('explanations', () => {
 it('remembers only so many server sets, the last that changed', () => {
   const sets = new ServerSets()
   for (let number = 0; number <= MAX_SERVER_SETS; number++) {
-    sets.note(`/${number}`, { nodes: [1], changedAt: number })
-    if (number === 5) sets.note('/0', { nodes: [2], changedAt: 5 })
+    sets.note(`/${number}`, { nodes: [1], changedAt: number, asked: 0 })
+    if (number === 5) sets.note('/0', { nodes: [2], changedAt: 5, asked: 0 })
   }
   expect(sets.of('/1')).toBeUndefined()
-  expect(sets.of('/0')).toEqual({ nodes: [2], changedAt: 5 })
+  expect(sets.of('/0')).toEqual({ nodes: [2], changedAt: 5, asked: 0 })
 })

@@ -17,13 +17,14 @@ import {
   type PolicyName,
   type Question,
 } from './policy.ts'
+import { MAX_RELIEVED, RELIEF_MS, type Relief, reliefOf } from './relief.ts'
 import { ServerSets } from './server-sets.ts'
 
 /**
  * Connections moved a second because they are better served elsewhere: at 0.15 ms on each side a sixth of one core, were
  * they all one node's. New connections are not counted: they have to be placed.
  */
-export const MAX_SHIFTS_PER_SECOND = 1_000
+export const DEFAULT_SHIFTS_PER_SECOND = 1_000
 /** Of decisions about one path. */
 const MAX_TOLD = 10
 
@@ -35,17 +36,30 @@ const FUNCTIONS: Readonly<Record<PolicyName, Policy>> = {
   hash,
 }
 
+export interface PlacementSettings {
+  readonly policy: PolicyName
+  readonly shiftsPerSecond: number
+}
+
+export const DEFAULT_PLACEMENT: PlacementSettings = {
+  policy: DEFAULT_POLICY,
+  shiftsPerSecond: DEFAULT_SHIFTS_PER_SECOND,
+}
+
 export class Placement {
   #policy: PolicyName
   readonly #directory: Directory
   readonly #sets = new ServerSets()
-  readonly #shifts = new TokenBucket(MAX_SHIFTS_PER_SECOND, MAX_SHIFTS_PER_SECOND)
+  readonly #shifts: TokenBucket
   readonly #decisions = new Decisions()
+  /** When a node gave, or took, of late: bounded by the ids that there are. */
+  readonly #relievedAt = new Map<number, number>()
   #turn = 0
 
-  constructor(directory: Directory, policy: PolicyName = DEFAULT_POLICY) {
+  constructor(directory: Directory, { policy, shiftsPerSecond }: PlacementSettings = DEFAULT_PLACEMENT) {
     this.#directory = directory
     this.#policy = policy
+    this.#shifts = new TokenBucket(shiftsPerSecond, shiftsPerSecond)
   }
 
   get policy(): PolicyName {
@@ -78,6 +92,27 @@ export class Placement {
       this.#directory.expect(to, path, now)
     this.#decisions.note({ at: now, path, from, to, policy: this.#policy, reason })
     return to
+  }
+
+  /** Whose busiest connections are to move where now, and how many of them at most. */
+  relief(nodes: readonly NodeLoad[], now: number): (Relief & { readonly most: number }) | undefined {
+    // The other policies are what their authors made them.
+    if (this.#policy !== 'locality') return undefined
+    const settled = nodes.filter(({ id }) => now - (this.#relievedAt.get(id) ?? -RELIEF_MS) >= RELIEF_MS)
+    const relief = reliefOf(settled)
+    if (relief === undefined) return undefined
+    let most = 0
+    while (most < MAX_RELIEVED && this.#shifts.take(now)) most++
+    if (most === 0) return undefined
+    this.#relievedAt.set(relief.from, now).set(relief.to, now)
+    return { ...relief, most }
+  }
+
+  /** Connections that ask for `path` were moved: the object is served at `to` as well from now on. */
+  relieved(from: number, to: number, path: string, now: number): void {
+    this.#directory.expect(to, path, now)
+    this.#sets.note(path, { nodes: [...this.#directory.holders(path)], changedAt: now, asked: 0 })
+    this.#decisions.note({ at: now, path, from, to, policy: this.#policy, reason: 'relief' })
   }
 
   /** What would be chosen now for a new connection; nothing changes by asking. */

@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import { leastLoadedNode, roundRobin } from './by-connection.ts'
 import { hash } from './hash.ts'
 import { lardR, SET_MS, T_HIGH, T_LOW } from './lard-r.ts'
-import { locality, READ_COST, SHIFT_COST } from './locality.ts'
+import { COOL_MS, KEEP_COST, locality, READ_COST, SHIFT_COST } from './locality.ts'
 import type { NodeLoad, Policy, ServerSet, View } from './policy.ts'
 
 const ALL: readonly (readonly [string, Policy])[] = [
@@ -31,7 +31,7 @@ const nodes = fc
   )
 const owners = fc.uniqueArray(fc.integer({ min: 1, max: 40 }), { maxLength: 6 })
 const set: fc.Arbitrary<ServerSet | undefined> = fc.option(
-  fc.record({ nodes: owners, changedAt: fc.integer({ min: 0, max: 100_000 }) }),
+  fc.record({ nodes: owners, changedAt: fc.integer({ min: 0, max: 100_000 }), asked: fc.nat() }),
   { nil: undefined },
 )
 const view: fc.Arbitrary<View> = fc.record({
@@ -43,8 +43,9 @@ const view: fc.Arbitrary<View> = fc.record({
 })
 const path = fc.webPath({ size: 'small' }).map(text => `/${text}`)
 
-const load = (view: View, id: number) => view.nodes.find(node => node.id === id)?.load as number
-const leastOf = (view: View) => Math.min(...view.nodes.map(node => node.load))
+const load = (view: Pick<View, 'nodes'>, id: number) =>
+  view.nodes.find(node => node.id === id)?.load as number
+const leastOf = (view: Pick<View, 'nodes'>) => Math.min(...view.nodes.map(node => node.load))
 const viewOf = (loads: readonly number[], more: Partial<View> = {}): View => ({
   nodes: loads.map((one, index) => ({ id: index + 1, load: one, connections: one })),
   ...{ holders: [], set: undefined, turn: 0, now: 0 },
@@ -91,8 +92,8 @@ describe('locality', () => {
 
   it('gives another holder only to what all holders are loaded too much for: twice the least and 40', () => {
     fc.assert(
-      fc.property(path, view, (asked, seen) => {
-        const { to, reason } = locality({ path: asked, from: undefined }, seen)
+      fc.property(path, view, (asked, { set: _, ...seen }) => {
+        const { to, reason } = locality({ path: asked, from: undefined }, { ...seen, set: undefined })
         const held = seen.nodes.filter(({ id }) => seen.holders.includes(id))
         const bound = 2 * leastOf(seen) + READ_COST
         if (held.length === 0) expect([reason, load(seen, to)]).toEqual(['first', leastOf(seen)])
@@ -115,6 +116,38 @@ describe('locality', () => {
     )
   })
 
+  describe('replicas', () => {
+    const ask = (seen: View) => locality({ path: '/a', from: undefined }, seen)
+    const holders = [1, 2]
+
+    it('come with the load, and are given up when nobody asks any more, the most loaded first', () => {
+      const hot = ask(viewOf([50, 3, 0], { holders: [1], now: 5 }))
+      expect(hot).toMatchObject({ to: 3, reason: 'replica' })
+      const set = { nodes: [1, 3], changedAt: 5, asked: 0 }
+      expect(hot.set).toEqual(set)
+      const seen = viewOf([50, 3, 0], { holders: [1, 3], set, now: 5 + COOL_MS })
+      expect(ask(seen).set).toEqual({ ...set, asked: 1 })
+      const now = 6 + COOL_MS
+      expect(ask({ ...seen, now }).set).toEqual({ nodes: [3], changedAt: now, asked: 0 })
+      const asked = { ...seen, now, set: { ...set, asked: 20 } }
+      expect(ask(asked).set).toEqual({ nodes: [1, 3], changedAt: now, asked: 0 })
+    })
+
+    it('that were given up are taken before others read the object, but not before those that were not', () => {
+      const set = { nodes: [1], changedAt: 0, asked: 0 }
+      expect(ask(viewOf([KEEP_COST - 1, 0, 0], { holders, set }))).toMatchObject({ to: 1, reason: 'holder' })
+      expect(ask(viewOf([KEEP_COST + 1, 0, 0], { holders, set, now: 7 }))).toMatchObject({
+        ...{ to: 2, reason: 'replica', set: { nodes: [1, 2], changedAt: 7, asked: 0 } },
+      })
+    })
+
+    it('are never given up to the last', () => {
+      const set = { nodes: [1, 9], changedAt: 0, asked: 0 }
+      const now = COOL_MS + 1
+      expect(ask(viewOf([1, 0], { holders: [1], set, now })).set).toEqual({ ...set, changedAt: now })
+    })
+  })
+
   it('takes nodes that are alike in turn', () => {
     const chosen = [0, 1, 2].map(
       turn => locality({ path: '/a', from: undefined }, viewOf([0, 0, 0], { turn })).to,
@@ -125,7 +158,7 @@ describe('locality', () => {
 
 describe('LARD/R (ASPLOS 1998, figure 3)', () => {
   const ask = (seen: View) => lardR({ path: '/a', from: undefined }, seen)
-  const setOf = (...members: number[]): ServerSet => ({ nodes: members, changedAt: 0 })
+  const setOf = (...members: number[]): ServerSet => ({ nodes: members, changedAt: 0, asked: 0 })
 
   it.each([
     ['no server yet: the least loaded', [9, 3, 5], undefined, 2, [2]],
@@ -144,7 +177,7 @@ describe('LARD/R (ASPLOS 1998, figure 3)', () => {
   it('gives up the most loaded server of a set that has not changed for K seconds', () => {
     const seen = viewOf([50, 40, 0], { set: setOf(1, 2), now: SET_MS })
     expect(ask(seen).set).toBeUndefined()
-    expect(ask({ ...seen, now: SET_MS + 1 }).set).toEqual({ nodes: [2], changedAt: SET_MS + 1 })
+    expect(ask({ ...seen, now: SET_MS + 1 }).set).toEqual({ nodes: [2], changedAt: SET_MS + 1, asked: 0 })
     const alone = viewOf([50, 40, 0], { set: setOf(1), now: SET_MS + 1 })
     expect(ask(alone).set).toBeUndefined()
   })

@@ -23,10 +23,12 @@ export interface Question {
   readonly from: number | undefined
 }
 
-/** Nodes that serve one object, and when one of them came or went, in ms. */
+/** Nodes that serve one object, and since when it is those, in ms. */
 export interface ServerSet {
   readonly nodes: readonly number[]
   readonly changedAt: number
+  /** Questions about it since then, where the policy counts them. */
+  readonly asked: number
 }
 
 export interface View {
@@ -57,6 +59,7 @@ export type Reason =
   | 'holder'
   | 'first'
   | 'replica'
+  | 'relief'
   | 'stay'
   | 'least-loaded'
   | 'turn'

@@ -18,6 +18,7 @@ import {
   type Member,
 } from './messages.ts'
 import { answer, type OperatorHost, type ReportedLink } from './operator.ts'
+import { Relief } from './relief.ts'
 import type { Reloader } from './reloader.ts'
 import { Reporter } from './reporter.ts'
 import { type Resources, Site } from './site.ts'
@@ -66,6 +67,7 @@ export class NodeCore {
   readonly site: Site
   readonly #world: NodeWorld
   readonly #reporter: Reporter
+  readonly #relief: Relief
   readonly #dispatcherId: number
   readonly #operator: OperatorHost
   readonly #placing = new Map<number, (owner: number | undefined) => void>()
@@ -118,6 +120,13 @@ export class NodeCore {
       },
       resources.store,
     )
+    this.#relief = new Relief({
+      owner: this.owner,
+      served: connection => this.site.served(connection),
+      segments: () => config.tcp.counters.OutSegs,
+      relieved: (to, paths) =>
+        void world.send(config.dispatcherId, encodeClusterMessage({ type: 'RELIEVED', to, paths })),
+    })
     this.#operator = {
       owner: this.owner,
       store: resources.store,
@@ -179,12 +188,13 @@ export class NodeCore {
 
   pollAt(): number {
     const leaveAt = this.#leaving?.until ?? Number.POSITIVE_INFINITY
-    return Math.min(this.owner.pollAt(), this.#reporter.pollAt(), leaveAt)
+    return Math.min(this.owner.pollAt(), this.#reporter.pollAt(), this.#relief.pollAt(), leaveAt)
   }
 
   poll(now: number): void {
     this.owner.poll(now)
     this.#reporter.poll(now)
+    this.#relief.poll(now)
     if (this.#leaving !== undefined && now >= this.#leaving.until) this.#leaveNow()
   }
 
@@ -199,6 +209,9 @@ export class NodeCore {
       }
       case 'LEFT':
         return this.#leaveNow()
+      case 'RELIEVE':
+        this.#relief.begin(message, this.#world.now())
+        return this.#world.wake()
       case 'ASK':
         return void this.#answer(message.token, message.what, message.details)
     }

@@ -21,6 +21,8 @@ const message: fc.Arbitrary<ClusterMessage> = fc.oneof(
   fc.record({ type: fc.constant('GONE' as const), paths: fc.array(text) }),
   fc.record({ type: fc.constant('PLACE' as const), token, path: text }),
   fc.record({ type: fc.constant('PLACED' as const), token, owner: fc.integer({ min: -1, max: 1023 }) }),
+  fc.record({ type: fc.constant('RELIEVE' as const), to: fc.nat(), load: fc.nat(), most: fc.nat() }),
+  fc.record({ type: fc.constant('RELIEVED' as const), to: fc.nat(), paths: fc.array(text) }),
   fc.record({
     type: fc.constant('LOAD' as const),
     connections: fc.nat(),

@@ -42,6 +42,10 @@ export type ClusterMessage =
     }
   /** Node to dispatcher: it is about to end, and its connections should live on elsewhere. */
   | { readonly type: 'LEAVE'; readonly deadlineMs: number }
+  /** Dispatcher to node: give your busiest connections to that node, which is less loaded by so much; so many at most. */
+  | { readonly type: 'RELIEVE'; readonly to: number; readonly load: number; readonly most: number }
+  /** Node to dispatcher: connections that ask for these objects are moving there. */
+  | { readonly type: 'RELIEVED'; readonly to: number; readonly paths: readonly string[] }
   /** Dispatcher to node: what could be moved has been moved. */
   | { readonly type: 'LEFT' }
   /** The operator's questions and orders, passed on by the dispatcher; the answer is plain data. */
@@ -59,6 +63,8 @@ const TYPES: readonly ClusterMessage['type'][] = [
   'ANSWER',
   'LEAVE',
   'LEFT',
+  'RELIEVE',
+  'RELIEVED',
 ]
 
 export function encodeClusterMessage(message: ClusterMessage): unknown[] {
@@ -84,6 +90,10 @@ export function encodeClusterMessage(message: ClusterMessage): unknown[] {
       return [...head, message.deadlineMs]
     case 'LEFT':
       return head
+    case 'RELIEVE':
+      return [...head, message.to, message.load, message.most]
+    case 'RELIEVED':
+      return [...head, message.to, message.paths]
   }
 }
 
@@ -117,6 +127,10 @@ export function decodeClusterMessage(plain: readonly unknown[]): ClusterMessage 
       return isCount(a) ? { type, deadlineMs: a } : undefined
     case 'LEFT':
       return { type }
+    case 'RELIEVE':
+      return isCount(a) && isCount(b) && isCount(c) ? { type, to: a, load: b, most: c } : undefined
+    case 'RELIEVED':
+      return isCount(a) && isPaths(b) ? { type, to: a, paths: b } : undefined
   }
 }
 

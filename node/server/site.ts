@@ -5,7 +5,6 @@
 import type { CachedObject } from '../../cache/cached-object.ts'
 import { splitContentKey } from '../../cache/cached-object.ts'
 import type { CacheStore } from '../../cache/store.ts'
-import { Variant } from '../../cache/variants.ts'
 import type { Prepare, ShiftRefusal } from '../../shift/messages.ts'
 import { CodingPreferences } from '../http/content-coding.ts'
 import { HeadMemory } from '../http/head-memory.ts'
@@ -40,7 +39,6 @@ import {
   consume,
   contiguous,
   send,
-  sendContent,
   starvedPlace,
   unread,
   unreadOctets,
@@ -69,6 +67,8 @@ import {
   type Pace,
   type PaceLimits,
 } from './pace.ts'
+import { queueResponse, type Served } from './queue-response.ts'
+import { mustStay } from './stay.ts'
 
 /**
  * Chunks that may wait in a connection's send queue before its next pipelined request is read: bounds what one client
@@ -111,9 +111,6 @@ export interface Resources {
   read(object: CachedObject, offset: number, done: (ok: boolean) => void): void
 }
 
-/** A file as it is, or one of several representations of it. */
-type Served = CachedObject | Variant
-
 const UNACCEPTABLE: Resource<Served> = { kind: 'unacceptable' }
 
 interface SiteState {
@@ -127,6 +124,8 @@ interface SiteState {
   peerFinished: boolean
   scanFrom: number
   served: number
+  /** When it came here from another owner. Not carried. */
+  arrivedAt: number
   /** What the client owes, and until when. */
   readonly pace: Pace
   /** Octets of bodies read so far. */
@@ -290,6 +289,7 @@ export class Site implements Application {
   resumed(connection: Connection, now: number): void {
     const state = connection.state as SiteState
     this.#count(connection, state, now)
+    state.arrivedAt = now
     state.waiting = false
     // What a connection waited for that comes back from a refused shift was not heard of meanwhile.
     wake(connection.tcb)
@@ -297,6 +297,11 @@ export class Site implements Application {
     if (connection.tcb.state === 'CLOSE-WAIT') state.peerFinished = true
     this.#read(connection, state, now)
     this.#await(connection, state, now)
+  }
+
+  /** Responses begun on a connection. */
+  served(connection: Connection): number {
+    return (connection.state as SiteState).served
   }
 
   admits(_prepare: Prepare): ShiftRefusal | undefined {
@@ -435,7 +440,8 @@ export class Site implements Application {
   #find(connection: Connection, state: SiteState, path: string): void {
     state.waiting = true
     // The first request was placed here by the dispatcher.
-    if (state.served === 0) return this.#load(connection, state, path)
+    if (state.served === 0 || mustStay(connection, state.arrivedAt, this.#host.now()))
+      return this.#load(connection, state, path)
     this.#host.place(representationPath(path), owner => {
       if (!this.#host.owns(connection)) return
       if (owner === undefined || owner === this.#host.id) return this.#load(connection, state, path)
@@ -526,32 +532,6 @@ export class Site implements Application {
   }
 }
 
-/** Octets are handed over by reference: heads and pages are never written again. */
-function queueResponse(tcb: Tcb, response: ResponsePlan<Served>, now: number): void {
-  send(tcb, response.head, now)
-  switch (response.bodyKind) {
-    case 'none':
-      return
-    case 'octets':
-      send(tcb, response.octets, now)
-      return
-    case 'content':
-      sendContent(tcb, contentOf(response), response.bodyOffset, response.bodyLength, now)
-      return
-    case 'parts':
-      for (const part of response.parts) {
-        send(tcb, part.head, now)
-        sendContent(tcb, contentOf(response), part.offset, part.length, now)
-      }
-      send(tcb, response.tail, now)
-  }
-}
-
-function contentOf(response: ResponsePlan<Served>): CachedObject {
-  const content = response.content as Served
-  return content instanceof Variant ? content.content : content
-}
-
 /** One debt at a time: a client takes what it asked for before its next request is waited for. */
 function awaitedOf(tcb: Tcb, state: SiteState): Awaited {
   if (tcb.state === 'SYN-RECEIVED') return 'nothing'
@@ -579,6 +559,7 @@ function createSiteState(): SiteState {
     peerFinished: false,
     scanFrom: 0,
     served: 0,
+    arrivedAt: Number.NEGATIVE_INFINITY,
     pace: createPace(),
     bodyOctets: 0,
     lingerOctets: 0,

@@ -6,6 +6,7 @@
 
 import type { Flow as ShiftFlow } from '../../../clone/flow.ts'
 import { DispatcherCore } from '../../../dispatcher/core.ts'
+import type { PlacementSettings } from '../../../dispatcher/placement/placement.ts'
 import { MemorySteering } from '../../../dispatcher/steering/memory-steering.ts'
 import type { FlowKey } from '../../../dispatcher/steering/steering.ts'
 import type { Access } from '../../../node/server/access-trail.ts'
@@ -64,6 +65,7 @@ export interface ClusterOptions {
   /** Of each owner. */
   readonly ownerLimits?: Partial<OwnerLimits>
   readonly serving?: ServingSettings
+  readonly placement?: PlacementSettings
   /** Files that are streamed instead of held in memory. */
   readonly streaming?: Streaming
   /** What the nodes serve, where it is not the simulated files. */
@@ -338,6 +340,7 @@ export class Cluster {
       },
       this.options.serving ?? ONE_SITE,
       this.options.limits,
+      this.options.placement,
     )
   }
 
