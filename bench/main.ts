@@ -2,6 +2,7 @@
 import { Command, InvalidArgumentError } from 'commander'
 import { conformance } from './conformance/command.ts'
 import { differential } from './differential/command.ts'
+import { drainBench } from './drain.ts'
 import { fuzz } from './fuzz.ts'
 import { musts } from './musts.ts'
 import { single } from './single.ts'
@@ -120,6 +121,14 @@ program
   .option('--rounds <n>', 'counted rounds of each system', rounds, 3)
   .option('--ratios', 'hit ratios alone', false)
   .action(trace)
+
+program
+  .command('drain')
+  .description('how long it takes to empty a node of many downloads, each of which has to arrive intact')
+  .option('--connections <n>', 'downloads', number(1, 5_000), 1_000)
+  .option('--rounds <n>', 'clusters, one after the other', rounds, 3)
+  .option('--json', 'print JSON', false)
+  .action(drainBench)
 
 program.parseAsync().catch((error: unknown) => {
   process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`)

@@ -5,11 +5,13 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { AdminClient } from '../../dispatcher/admin/client.ts'
 import { type ClusterState, gyre, program, withCluster } from '../local-cluster.ts'
+import { drainedDownloads, writeDownloads } from './drained-downloads.ts'
 import type { Swarm } from './swarm.ts'
 
 const asRoot = process.getuid?.() === 0 ? describe : describe.skip
 const CLIENTS = 500
 const SECONDS = 20
+const DOWNLOADS = 1_000
 
 asRoot('nodes that drain under load', () => {
   let folder = ''
@@ -66,6 +68,21 @@ asRoot('nodes that drain under load', () => {
       expect(after.map((pid, owner) => pid === before[owner])).toEqual([true, false, false, false])
       expect((await client.status()).owners.map(({ state: is }) => is)).toEqual(['up', 'up', 'up', 'up'])
     })
+  }, 120_000)
+
+  it('a node is emptied in the middle of 1,000 downloads, and each of them arrives intact', async () => {
+    const flags = { name: 'gyre-td', vip: '10.77.122.1', vip6: 'fd77:122::1', admin: '127.0.0.1:8922' }
+    const root = mkdtempSync(join(tmpdir(), 'gyre-downloads-'))
+    try {
+      const files = writeDownloads(root)
+      await withCluster({ ...flags, nodes: 3, root }, async state => {
+        const { downloads, report } = await drainedDownloads(state, files, DOWNLOADS)
+        expect(report).toMatchObject({ state: 'drained', left: 0, shifted: DOWNLOADS, remaining: [] })
+        expect(downloads).toMatchObject({ intact: DOWNLOADS, failed: {} })
+      })
+    } finally {
+      rmSync(root, { recursive: true, force: true })
+    }
   }, 120_000)
 
   it('a node that is told to end gives its connections away first', async () => {

@@ -14,7 +14,7 @@ import { AdminError } from '../admin/errors.ts'
 import { type AdminBackend, createAdminServer } from '../admin/server.ts'
 import { TestPlacement } from '../admin/test-placement.ts'
 import { registerConnections } from './connections.ts'
-import { registerDrain, registerUndrain } from './drain.ts'
+import { formatDrain, registerDrain, registerUndrain } from './drain.ts'
 import { registerExplain } from './explain.ts'
 import { registerPolicy } from './policy.ts'
 import { registerReload } from './reload.ts'
@@ -298,6 +298,17 @@ it('explain', async () => {
     'error: requests for unknown are answered by 421\n',
   )
   expect((await gyre('explain', '--admin', address, 'a.css')).err).toMatch(/must be a path/)
+})
+
+it('drain names those that stayed, or says that the node is silent', () => {
+  const report = { node: 3, state: 'expired', total: 30, shifted: 5, elapsedMs: 9, remaining: [] } as const
+  expect(formatDrain('node3', { ...report, left: 0 })).toBe(
+    'node3 is not drained: 5 connections moved in 9.0 ms, and it does not answer\n',
+  )
+  const remaining = Array.from({ length: 25 }, (_, connection) => ({ connection, code: 'TIMEOUT' }))
+  const lines = formatDrain('node3', { ...report, left: 25, remaining }).split('\n')
+  expect(lines[0]).toBe('node3 is not drained: 5 connections moved in 9.0 ms, 25 stay (TIMEOUT 25)')
+  expect(lines.slice(20)).toEqual(['18          TIMEOUT', '19          TIMEOUT', 'and 5 more', ''])
 })
 
 it('drain and undrain', async () => {

@@ -91,13 +91,15 @@ export function formatDrain(node: string, report: DrainReport): string {
   const took = `${shifted} ${shifted === 1 ? 'connection' : 'connections'} moved in ${formatDuration(elapsedMs)}`
   if (state === 'drained') return `${node} is drained: ${took}\n`
   if (state === 'cancelled') return `${node} takes connections again: ${took}\n`
+  if (left === 0) return `${node} is not drained: ${took}, and it does not answer\n`
   const reasons: Record<string, number> = {}
   for (const { code } of remaining) reasons[code] = (reasons[code] ?? 0) + 1
   const rows = remaining.slice(0, MAX_NAMED).map(({ connection, code }) => [`${connection}`, code])
   const why = formatCounts(reasons)
+  const more = left > rows.length && rows.length > 0 ? `and ${left - rows.length} more\n` : ''
   return (
     `${node} is not drained: ${took}, ${left} ${left === 1 ? 'stays' : 'stay'}${why === '' ? '' : ` (${why})`}\n` +
-    (rows.length === 0 ? '' : formatTable([{ title: 'CONNECTION' }, { title: 'REASON' }], rows))
+    (rows.length === 0 ? '' : formatTable([{ title: 'CONNECTION' }, { title: 'REASON' }], rows) + more)
   )
 }
 

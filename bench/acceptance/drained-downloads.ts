@@ -1,0 +1,77 @@
+/** A node that has all of many downloads by the kernel's own TCP is drained in the middle of them, and what came of it. */
+import { createHash, randomBytes } from 'node:crypto'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import type { DrainReport } from '../../dispatcher/admin/api.ts'
+import { AdminClient } from '../../dispatcher/admin/client.ts'
+import { type ClusterState, program } from '../local-cluster.ts'
+import { inNamespace, run } from '../process.ts'
+import type { Downloads } from './downloads.ts'
+
+const FILES = 20
+const FILE_OCTETS = 1_000_000
+/** Of a client's receive buffer: a download is in the middle for as long as its reader takes, not in the kernel's memory. */
+const BUFFER_OCTETS = 65_536
+const READ_EVERY_MS = 400
+const OPEN_TIMEOUT_MS = 20_000
+
+export interface DrainedDownloads {
+  readonly downloads: Downloads
+  readonly report: DrainReport
+}
+
+/** Files of random octets, and the list of their digests: its path. */
+export function writeDownloads(folder: string): string {
+  const digests: Record<string, string> = {}
+  for (let number = 0; number < FILES; number++) {
+    const octets = randomBytes(FILE_OCTETS + number)
+    writeFileSync(join(folder, `${number}.bin`), octets)
+    digests[`/${number}.bin`] = createHash('sha256').update(octets).digest('hex')
+  }
+  const list = join(folder, 'digests.json')
+  writeFileSync(list, JSON.stringify(digests))
+  return list
+}
+
+export async function drainedDownloads(
+  state: ClusterState,
+  list: string,
+  count: number,
+): Promise<DrainedDownloads> {
+  const { clientNamespace, vip, port } = state
+  const client = new AdminClient(state.admin, state.token)
+  await run(
+    ...inNamespace(clientNamespace, 'sh', [
+      '-c',
+      `echo 4096 ${BUFFER_OCTETS} ${BUFFER_OCTETS} >/proc/sys/net/ipv4/tcp_rmem`,
+    ]),
+  )
+  const args = [vip, `${port}`, `${count}`, `${READ_EVERY_MS}`, list]
+  const downloads = program<Downloads>(clientNamespace, 'downloads', ...args)
+  // A rejection is told where it is awaited.
+  downloads.catch(() => {})
+  await gathered(client, count)
+  let report = await client.drain({ node: 'node1', deadlineMs: 30_000 })
+  while (report.state === 'draining') {
+    await new Promise(resolve => setTimeout(resolve, 50))
+    report = await client.drained('node1')
+  }
+  await client.close()
+  return { downloads: await downloads, report }
+}
+
+/** Every connection is open, and at node1. */
+async function gathered(client: AdminClient, count: number): Promise<void> {
+  const until = performance.now() + OPEN_TIMEOUT_MS
+  for (;;) {
+    const { owners } = await client.status()
+    const all = owners.reduce((sum, { connections }) => sum + connections, 0)
+    if (all === count) {
+      await client.shift({ connection: 'all', to: 'node1' })
+      const [node1] = (await client.status()).owners.filter(({ name }) => name === 'node1')
+      if (node1?.connections === count) return
+    }
+    if (performance.now() > until) throw new Error(`${all} of ${count} connections came`)
+    await new Promise(resolve => setTimeout(resolve, 100))
+  }
+}
