@@ -18,7 +18,17 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
   'node/tun': ['node/tun', 'node:', 'node-tuntap'],
   'node/control': ['node/control', 'node:', 'ws', 'msgpackr'],
   'node/stack': ['node/stack', 'node/tun', 'node/tcp', 'node/wire', 'clone', 'shift'],
-  'node/server': ['node/', 'cache', 'clone', 'shift', 'node:', 'mrmime', 'sonic-boom', 'prom-client'],
+  'node/server': [
+    'node/',
+    'cache',
+    'clone',
+    'shift',
+    'node:',
+    'compressible',
+    'mrmime',
+    'sonic-boom',
+    'prom-client',
+  ],
   dispatcher: [
     'dispatcher',
     'node/',

@@ -19,7 +19,7 @@ export interface IncomingHost {
   /** Why the connection cannot be taken now, or undefined. Must not change anything. */
   admits(prepare: Prepare): ShiftRefusal | undefined
   /** Fetches what the connection needs, then calls `checked` of this table (at once, where all is in memory). */
-  fetch(prepare: Prepare): void
+  fetch(prepare: Prepare, from: number): void
   /** A dormant clone stands: packets of the flow that reach us already belong to `from`. */
   dormant(prepare: Prepare, from: number, now: number): void
   /** The clone is dropped without having been adopted. */
@@ -107,7 +107,7 @@ export class IncomingShifts {
     }
     this.#dormant.set(connection, { prepare, from, deadline: now + DORMANT_MS, ready: false })
     this.#host.dormant(prepare, from, now)
-    this.#host.fetch(prepare)
+    this.#host.fetch(prepare, from)
   }
 
   #abort(from: number, abort: Abort): void {

@@ -60,7 +60,7 @@ export class SimulatedServer {
       pathOf: head => real.pathOf(head),
       read: (object, offset, done) => real.read(object, offset, counted(done)),
       load: (path, done) => real.load(path, counted(done)),
-      loadVersion: (path, etag, done) => real.loadVersion(path, etag, counted(done)),
+      loadVersion: (path, etag, done, from) => real.loadVersion(path, etag, counted(done), from),
     }
     const wan = () => chain([segment(1_500), delay(3)])
     const create = (seed: number) => new Cluster({ seed, served: resources, wan })

@@ -32,6 +32,7 @@ type Chosen = { readonly [Key in keyof HttpSettings]?: HttpSettings[Key] | undef
 function httpSettings(chosen: Chosen, otherwise: HttpSettings): HttpSettings {
   return {
     precompressed: chosen.precompressed ?? otherwise.precompressed,
+    compress: chosen.compress ?? otherwise.compress,
     listing: chosen.listing ?? otherwise.listing,
     errorPages: chosen.errorPages ?? otherwise.errorPages,
     fields: chosen.fields ?? otherwise.fields,

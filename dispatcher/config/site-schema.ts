@@ -3,7 +3,7 @@
  * does not say otherwise.
  */
 import { z } from 'zod'
-import { CODINGS } from '../../node/http/content-coding.ts'
+import { CODINGS, MADE_CODINGS } from '../../node/http/content-coding.ts'
 import { fieldsFault, MAX_RULES, ruleFault } from '../../node/http/field-rules.ts'
 import { DEFAULT_HTTP_SETTINGS } from '../../node/http/http-settings.ts'
 import { HOST_FORM, normaliseHost } from './host-name.ts'
@@ -88,6 +88,20 @@ export const SITE_SHAPE = {
       about: 'codings whose files are served where they stand beside a file, the preferred first',
       default: JSON.stringify(DEFAULT_HTTP_SETTINGS.precompressed),
       range: `a list of ${CODINGS.join(', ')}`,
+      reload: true,
+    },
+  ),
+  compress: setting(
+    z
+      .array(z.enum(MADE_CODINGS, { error: `expected one of ${MADE_CODINGS.join(', ')}` }), {
+        error: 'expected a list of codings',
+      })
+      .refine(codings => new Set(codings).size === codings.length, { error: 'expected each coding once' }),
+    {
+      about:
+        'codings in which files that shrink by it are compressed in the background, once for the cluster; `[]`: never',
+      default: JSON.stringify(DEFAULT_HTTP_SETTINGS.compress),
+      range: `a list of ${MADE_CODINGS.join(', ')}`,
       reload: true,
     },
   ),

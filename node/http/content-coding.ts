@@ -1,6 +1,6 @@
 /**
- * Which content codings a client takes, and in which order (RFC 9110 §12.5.3). Only codings that stand precompressed
- * beside a file are ever chosen: what is compressed anew need not be the same octets on two nodes.
+ * Which content codings a client takes, and in which order (RFC 9110 §12.5.3). Only variants that are whole are ever
+ * chosen, beside the file or made in the background: what is compressed anew need not be the same octets on two nodes.
  */
 
 import { trimOws } from './grammar.ts'
@@ -13,6 +13,10 @@ export type ContentCoding = (typeof CODINGS)[number]
 
 /** Where the variant of a file stands: beside it, under its name with this at the end. */
 export const SUFFIXES: Readonly<Record<ContentCoding, string>> = { br: '.br', zstd: '.zst', gzip: '.gz' }
+
+/** Those that every version of Node.js that we run on can make. */
+export const MADE_CODINGS = ['br', 'gzip'] as const
+export type MadeCoding = (typeof MADE_CODINGS)[number]
 
 export type Coding = ContentCoding | 'identity'
 

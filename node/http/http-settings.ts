@@ -3,12 +3,14 @@
  * cluster must have the same: a response may begin on one and end on another.
  */
 import type { ContentCoding } from './content-coding.ts'
-import { CODINGS } from './content-coding.ts'
+import { CODINGS, MADE_CODINGS, type MadeCoding } from './content-coding.ts'
 import { type FieldRule, fieldLines, fieldsFault, MAX_RULES, ruleFault } from './field-rules.ts'
 
 export interface HttpSettings {
   /** Codings whose variants (`.br`, `.zst`, `.gz` beside a file) are served, the preferred first; none: []. */
   readonly precompressed: readonly ContentCoding[]
+  /** Codings in which the server makes variants of what is worth it, where none stands beside the file; none: []. */
+  readonly compress: readonly MadeCoding[]
   /** Whether a directory without an index shows what it holds. */
   readonly listing: boolean
   /** Whether `/404.html` and its like in the root replace the pages of errors. */
@@ -21,6 +23,7 @@ export interface HttpSettings {
 
 export const DEFAULT_HTTP_SETTINGS: HttpSettings = {
   precompressed: CODINGS,
+  compress: MADE_CODINGS,
   listing: false,
   errorPages: true,
   fields: {},

@@ -10,6 +10,7 @@ import type { PacketBatch } from '../tun/packet-batch.ts'
 import type { AccessLogCounters } from './access-log.ts'
 import type { Access } from './access-trail.ts'
 import type { ServerLimits } from './limits.ts'
+import type { MadeVariants } from './made-variants.ts'
 import {
   CLUSTER_PROTOCOL,
   type ClusterMessage,
@@ -22,6 +23,7 @@ import { Relief } from './relief.ts'
 import type { Reloader } from './reloader.ts'
 import { Reporter } from './reporter.ts'
 import { type Resources, Site } from './site.ts'
+import { VARIANT_PROTOCOL } from './variant-messages.ts'
 
 /** Requests that wait to hear where they are best served; beyond it they are served here. */
 const MAX_PLACING = 4_096
@@ -71,12 +73,23 @@ export class NodeCore {
   readonly #dispatcherId: number
   readonly #operator: OperatorHost
   readonly #placing = new Map<number, (owner: number | undefined) => void>()
+  readonly #made: MadeVariants | undefined
+  /** Every node there is, as the dispatcher last said. */
+  #nodes: readonly number[]
   #token = 0
   #leaving: Leaving | undefined = undefined
 
   constructor(config: OwnerConfig, world: NodeWorld, resources: Resources, limits?: ServerLimits) {
     this.#world = world
     this.#dispatcherId = config.dispatcherId
+    this.#nodes = [config.id]
+    this.#made = resources.made
+    this.#made?.join({
+      id: config.id,
+      up: () => this.#nodes.filter(id => id === config.id || world.reachable(id)),
+      send: (to, envelope) => world.sendDroppable(to, envelope),
+      wake: () => world.wake(),
+    })
     this.site = new Site(
       {
         id: config.id,
@@ -130,6 +143,7 @@ export class NodeCore {
     this.#operator = {
       owner: this.owner,
       store: resources.store,
+      made: resources.made?.counters,
       requests: () => this.site.requests,
       draining: () => this.site.draining,
       drain: on => {
@@ -152,6 +166,7 @@ export class NodeCore {
   }
 
   receiveMessage(from: number, envelope: readonly unknown[], now: number): void {
+    if (envelope[0] === VARIANT_PROTOCOL) return this.#made?.receive(from, envelope.slice(1), now)
     if (envelope[0] !== CLUSTER_PROTOCOL) return this.owner.receiveMessage(from, envelope, now)
     const message = decodeClusterMessage(envelope.slice(1))
     // Only the dispatcher speaks of the cluster.
@@ -169,6 +184,7 @@ export class NodeCore {
 
   peerDown(id: number, now: number): void {
     this.owner.peerDown(id, now)
+    this.#made?.peerDown(id)
     if (id !== this.#dispatcherId) return
     this.#withoutDispatcher(now)
     this.#reporter.linkDown()
@@ -188,19 +204,23 @@ export class NodeCore {
 
   pollAt(): number {
     const leaveAt = this.#leaving?.until ?? Number.POSITIVE_INFINITY
-    return Math.min(this.owner.pollAt(), this.#reporter.pollAt(), this.#relief.pollAt(), leaveAt)
+    const madeAt = this.#made?.pollAt() ?? Number.POSITIVE_INFINITY
+    const toldAt = Math.min(this.#reporter.pollAt(), this.#relief.pollAt())
+    return Math.min(this.owner.pollAt(), toldAt, madeAt, leaveAt)
   }
 
   poll(now: number): void {
     this.owner.poll(now)
     this.#reporter.poll(now)
     this.#relief.poll(now)
+    this.#made?.poll(now)
     if (this.#leaving !== undefined && now >= this.#leaving.until) this.#leaveNow()
   }
 
   #told(message: ClusterMessage): void {
     switch (message.type) {
       case 'ROSTER':
+        this.#nodes = message.members.map(({ id }) => id)
         return this.#world.roster(message.members)
       case 'PLACED': {
         const placed = this.#placing.get(message.token)

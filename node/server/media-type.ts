@@ -1,6 +1,7 @@
 /**
  * The media type of a file by the end of its name, with the charset where a recipient would otherwise have to guess.
  */
+import compressible from 'compressible'
 import { mimes } from 'mrmime'
 
 const DEFAULT_MEDIA_TYPE = 'application/octet-stream'
@@ -36,12 +37,10 @@ export function mediaTypeOf(path: string): string {
   return type.startsWith('text/') || TEXT_TYPES.has(type) ? `${type}; charset=utf-8` : type
 }
 
-/** Types outside text/ that compress well, and that sites keep compressed beside the file. */
-const COMPRESSIBLE =
-  /^(?:text\/.*|(?:.*\+(?:json|xml|text))|application\/(?:json|javascript|ecmascript|xml|wasm|rtf|vnd\.ms-fontobject)|font\/(?:ttf|otf|collection)|image\/(?:bmp|vnd\.microsoft\.icon)|model\/.*)$/
-
-/** Whether variants of a file of this type are looked for: what is compressed already has none. */
+/**
+ * Whether variants of a file of this type are looked for, and made: of what is compressible by mime-db, which says so of
+ * octets of no known type as well. The type may have parameters.
+ */
 export function isNegotiable(mediaType: string): boolean {
-  const end = mediaType.indexOf(';')
-  return COMPRESSIBLE.test(end < 0 ? mediaType : mediaType.slice(0, end))
+  return mediaType !== DEFAULT_MEDIA_TYPE && compressible(mediaType) === true
 }

@@ -10,7 +10,7 @@ export const MAX_ROSTER = 1_024
 /** Paths in one HAVE or GONE; more follow in further messages. */
 export const MAX_PATHS_PER_MESSAGE = 1_000
 /** A path that the cache holds is a normalised request target. */
-const MAX_PATH_CHARS = 8_192
+export const MAX_PATH_CHARS = 8_192
 const MAX_NAME_CHARS = 64
 
 export interface Member {
@@ -155,7 +155,7 @@ function isPaths(value: unknown): value is string[] {
   )
 }
 
-function isText(value: unknown, max: number): value is string {
+export function isText(value: unknown, max: number): value is string {
   return typeof value === 'string' && value.length <= max
 }
 

@@ -13,6 +13,7 @@ import type { Owner } from '../stack/owner.ts'
 import type { ShiftCause } from '../stack/shift-log.ts'
 import type { AccessLogCounters } from './access-log.ts'
 import { clientText } from './client-text.ts'
+import type { MadeCounters } from './made-variants.ts'
 import type { Reloader } from './reloader.ts'
 
 /** Connections in one answer, for about 2 MB of JSON; the operator hears of no more. */
@@ -103,6 +104,8 @@ export interface OperatorHost {
   reopen(): void
   /** Responses begun, by status, and their octets. */
   served(): { readonly responses: Readonly<Record<number, number>>; readonly octets: number }
+  /** Of variants that are made in the background; undefined where none are. */
+  readonly made?: MadeCounters | undefined
   /** Of the access log; undefined where there is none. */
   logged(): AccessLogCounters | undefined
   now(): number

@@ -28,6 +28,7 @@ function servingMetrics(host: OperatorHost): Metric[] {
     classes[name] = (classes[name] ?? 0) + count
   }
   const { store } = host
+  const { made } = host
   const log = host.logged()
   return [
     byLabel('counter', 'gyre_http_responses_total', 'Responses begun, by class of status.', 'class', classes),
@@ -44,6 +45,19 @@ function servingMetrics(host: OperatorHost): Metric[] {
             store.usedOctets,
           ),
           gauge('gyre_cache_objects', 'Objects that the cache holds.', store.count),
+        ]),
+    ...(made === undefined
+      ? []
+      : [
+          byLabel(
+            'counter',
+            'gyre_variants_total',
+            'Compressed variants: made here, fetched from another node, not worth it, not to be had.',
+            'result',
+            { made: made.made, fetched: made.fetched, declined: made.declined, failed: made.failed },
+          ),
+          counter('gyre_variants_file_octets_total', 'Octets of files compressed here.', made.fileOctets),
+          counter('gyre_variants_octets_total', 'Octets that came of them.', made.codedOctets),
         ]),
     ...(log === undefined
       ? []

@@ -6,6 +6,7 @@ import type { CachedObject } from '../../cache/cached-object.ts'
 import type { CacheEntry } from '../../cache/policy.ts'
 import { CacheStore } from '../../cache/store.ts'
 import { Streams } from '../../cache/stream.ts'
+import type { Variant } from '../../cache/variants.ts'
 import type { Coding } from '../http/content-coding.ts'
 import { asciiOctets } from '../http/grammar.ts'
 import { DEFAULT_HTTP_SETTINGS } from '../http/http-settings.ts'
@@ -212,7 +213,7 @@ describe('versions for a connection that moves here', () => {
 describe('variants beside a file', () => {
   const selected = (codings: readonly Coding[]) => {
     const variants = (source.find(head('/a.txt'), now) as CachedObject).variants
-    return variants?.select(codings, store)
+    return variants?.select(codings, store) as Variant | undefined
   }
   const revalidated = () => source.revalidate(entryOf('/a.txt'))
 

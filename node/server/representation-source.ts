@@ -6,13 +6,14 @@ import type { CachedObject } from '../../cache/cached-object.ts'
 import type { CacheEntry } from '../../cache/policy.ts'
 import type { CacheStore } from '../../cache/store.ts'
 import { DEFAULT_INDEX_SETS, TargetIndex } from '../../cache/target-index.ts'
-import { Variants } from '../../cache/variants.ts'
-import { type ContentCoding, SUFFIXES } from '../http/content-coding.ts'
+import { madePath, type VariantMaker, Variants } from '../../cache/variants.ts'
+import { CODINGS, type ContentCoding, SUFFIXES } from '../http/content-coding.ts'
 import { DEFAULT_HTTP_SETTINGS, type HttpSettings, responseLines } from '../http/http-settings.ts'
 import type { ResponseContext } from '../http/plan.ts'
 import type { RequestHead } from '../http/request-head.ts'
 import { normalisePath, representationPath } from '../http/target.ts'
 import type { Loader, LoadResult } from './loader.ts'
+import { isCodable } from './made-variants.ts'
 import { isNegotiable } from './media-type.ts'
 
 /** A cached object is compared with its file no more often than this, and only when it is used. */
@@ -48,6 +49,8 @@ export interface RepresentationOptions {
   readonly prefix?: string
   /** How many sources share what is bounded. Default: 1. */
   readonly share?: number
+  /** Makes variants that nobody put beside their files. Default: none are made. */
+  readonly maker?: VariantMaker
 }
 
 /** Statuses whose page a site may have in its root, `/404.html` for 404. */
@@ -65,6 +68,7 @@ export class RepresentationSource {
   readonly #index: TargetIndex
   readonly #recent = new Map<string, Recent>()
   readonly #maxRecent: number
+  readonly #maker: VariantMaker | undefined
   #checks = 0
   #retired = false
 
@@ -78,6 +82,7 @@ export class RepresentationSource {
       page: status => this.#page(status, this.#now()),
     }
     this.#prefix = options.prefix ?? ''
+    this.#maker = options.maker
     const share = options.share ?? 1
     const sets = Math.max(MIN_INDEX_SETS, DEFAULT_INDEX_SETS / share)
     this.#index = new TargetIndex(2 ** Math.floor(Math.log2(sets)))
@@ -185,16 +190,21 @@ export class RepresentationSource {
 
   /** Looks for what stands beside a file, and keeps what is known of it as long as it is unchanged. */
   async #loadVariants(object: CachedObject): Promise<void> {
-    if (this.#settings.precompressed.length === 0 || !isNegotiable(object.mediaType)) return
+    const { precompressed, compress } = this.#settings
+    if (precompressed.length + compress.length === 0 || !isNegotiable(object.mediaType)) return
     // The page of a directory is no file that something could stand beside.
     if (object.path.endsWith('/')) return
     const found = await Promise.all(
       this.#settings.precompressed.map(coding => this.#loadVariant(object, coding)),
     )
     const coded = found.filter(variant => variant !== undefined)
-    if (coded.length === 0) object.variants = undefined
+    const makeable =
+      this.#maker !== undefined && isCodable(object)
+        ? compress.filter(coding => !coded.some(one => one.coding === coding))
+        : []
+    if (coded.length + makeable.length === 0) object.variants = undefined
     else if (object.variants?.hold(coded.map(({ content }) => content)) !== true) {
-      object.variants = new Variants(object, coded)
+      object.variants = new Variants(object, coded, makeable, this.#maker)
     }
   }
 
@@ -256,8 +266,14 @@ export class RepresentationSource {
       object.lastModifiedStrong = false
     }
     this.#recent.delete(this.#pathOf(object))
+    // What was made of the version before is nobody's any more.
+    if (held !== undefined && held.etag !== object.etag) this.#removeMade(held)
     this.store.put(object, now)
     return object
+  }
+
+  #removeMade({ path }: CachedObject): void {
+    for (const coding of CODINGS) this.store.remove(madePath(path, coding))
   }
 
   /** The path within the site. */

@@ -56,6 +56,7 @@ import {
 } from './access-trail.ts'
 import { ClientTable } from './client-table.ts'
 import { DEFAULT_LIMITS, type ServerLimits } from './limits.ts'
+import type { MadeVariants } from './made-variants.ts'
 import { isCount } from './messages.ts'
 import {
   type Awaited,
@@ -105,8 +106,15 @@ export interface Resources {
   pathOf(head: RequestHead): string | 400 | 404 | 421
   /** The current version of what such a path names. */
   load(path: string, done: (resource: Resource<CachedObject>) => void): void
-  /** That very version, or undefined where it cannot be had. */
-  loadVersion(path: string, etag: string, done: (object: CachedObject | undefined) => void): void
+  /** That very version, or undefined where it cannot be had; the owner `from` has it. */
+  loadVersion(
+    path: string,
+    etag: string,
+    done: (object: CachedObject | undefined) => void,
+    from: number,
+  ): void
+  /** Variants that are made once for the cluster; undefined where there are none. */
+  readonly made?: MadeVariants
   /** Brings the octets at `offset` of an object that is streamed into memory; false where that version is gone. */
   read(object: CachedObject, offset: number, done: (ok: boolean) => void): void
 }
@@ -308,7 +316,7 @@ export class Site implements Application {
     return this.draining ? 'DRAINING' : undefined
   }
 
-  fetch(keys: readonly string[], done: (refusal: ShiftRefusal | undefined) => void): void {
+  fetch(keys: readonly string[], done: (refusal: ShiftRefusal | undefined) => void, from: number): void {
     // A stream is asked for even if it is known: its file may be another one by now.
     const missing = keys.filter(
       key => this.resolve(key)?.stream !== undefined || this.resolve(key) === undefined,
@@ -324,7 +332,7 @@ export class Site implements Application {
       }
       const split = splitContentKey(key)
       if (split === undefined) loaded(undefined)
-      else this.#resources.loadVersion(split.path, split.etag, loaded)
+      else this.#resources.loadVersion(split.path, split.etag, loaded, from)
     }
   }
 

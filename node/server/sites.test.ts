@@ -86,7 +86,7 @@ describe('sites', () => {
     ])
     const object = sites.find(head('a.example'), performance.now()) as CachedObject
     const version = (path: string) =>
-      new Promise<CachedObject | undefined>(resolve => sites.loadVersion(path, object.etag, resolve))
+      new Promise<CachedObject | undefined>(resolve => sites.loadVersion(path, object.etag, resolve, 0))
     expect(await version('a.example/index.html')).toBe(object)
     expect(await version('/index.html')).toBeUndefined()
     expect(await version('c.example/index.html')).toBeUndefined()

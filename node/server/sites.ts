@@ -7,12 +7,15 @@ import { BlockPool, MAX_STREAM_OCTETS } from '../../cache/block-pool.ts'
 import type { CachedObject } from '../../cache/cached-object.ts'
 import { CacheStore } from '../../cache/store.ts'
 import { Streams } from '../../cache/stream.ts'
+import { splitMadePath } from '../../cache/variants.ts'
 import { representationLines } from '../http/http-settings.ts'
 import { PLAIN_CONTEXT, type ResponseContext } from '../http/plan.ts'
 import type { Resource } from '../http/representation.ts'
 import type { RequestHead } from '../http/request-head.ts'
-import { ContentTags } from './content-tag.ts'
+import { encode } from './coder.ts'
+import { ContentTags, tagOf } from './content-tag.ts'
 import { Loader } from './loader.ts'
+import { MadeVariants } from './made-variants.ts'
 import { RepresentationSource } from './representation-source.ts'
 import type { ServingSettings, SiteSettings } from './settings.ts'
 import type { Resources } from './site.ts'
@@ -33,6 +36,7 @@ export class Sites implements Resources {
   readonly #now: () => number
   readonly #streamFiles = new StreamFiles(new Streams(new BlockPool(MAX_STREAM_OCTETS)))
   readonly #tags = new ContentTags()
+  readonly made: MadeVariants
   #table: SiteTable
   #sites: ReadonlyMap<string, ServedSite> = new Map()
 
@@ -40,6 +44,14 @@ export class Sites implements Resources {
     this.store = new CacheStore(cacheOctets)
     this.#now = now
     this.#table = new SiteTable(serving)
+    this.made = new MadeVariants({
+      store: this.store,
+      now,
+      soon: setImmediate,
+      code: encode,
+      tag: (octets, done) => void tagOf(octets).then(done),
+      load: (path, etag, done) => this.#loadVersion(path, etag, done),
+    })
   }
 
   /** Rejects with the system's error where the root of a site is no directory that can be read. */
@@ -97,7 +109,17 @@ export class Sites implements Resources {
     else void source.load(inside).then(done)
   }
 
-  loadVersion(path: string, etag: string, done: (object: CachedObject | undefined) => void): void {
+  loadVersion(
+    path: string,
+    etag: string,
+    done: (object: CachedObject | undefined) => void,
+    from: number,
+  ): void {
+    if (splitMadePath(path) === undefined) this.#loadVersion(path, etag, done)
+    else this.made.version(path, etag, done, from)
+  }
+
+  #loadVersion(path: string, etag: string, done: (object: CachedObject | undefined) => void): void {
     const { site, path: inside } = splitSitePath(path)
     const source = this.#site(site)?.source
     if (source === undefined) return done(undefined)
@@ -127,8 +149,9 @@ export class Sites implements Resources {
       linesOf: path => representationLines(http, path),
       listing: http.listing,
     })
-    const { store } = this
-    const source = new RepresentationSource({ store, loader, now: this.#now, settings: http, prefix, share })
+    const { store, made: maker } = this
+    const common = { store, loader, now: this.#now, maker }
+    const source = new RepresentationSource({ ...common, settings: http, prefix, share })
     return { settings, loader, source }
   }
 

@@ -25,7 +25,7 @@ export interface Application {
 
   /** Why a connection cannot be taken now; undefined where it can. */
   admits(prepare: Prepare): ShiftRefusal | undefined
-  /** Brings the contents of these keys into memory, then says whether all are there. May answer at once. */
-  fetch(keys: readonly string[], done: (refusal: ShiftRefusal | undefined) => void): void
+  /** Brings the contents of these keys, which `from` has, into memory; says whether all are there. May answer at once. */
+  fetch(keys: readonly string[], done: (refusal: ShiftRefusal | undefined) => void, from: number): void
   resolve(key: string): Content | undefined
 }

@@ -49,7 +49,7 @@ export class OwnerShifts {
       knownEpoch: id => owner.byId.get(id)?.epoch ?? owner.epochs.get(id),
       refused: (id, epoch) => this.#refused(id, epoch),
       admits: prepare => this.#admits(prepare),
-      fetch: prepare => this.#fetch(prepare),
+      fetch: (prepare, from) => this.#fetch(prepare, from),
       dormant: (prepare, from, now) => this.#dormant(prepare, from, now),
       drop: () => {},
       adopt: (commit, from, now) => this.#adopt(commit, from, now),
@@ -219,8 +219,9 @@ export class OwnerShifts {
     return this.#owner.application.admits(prepare)
   }
 
-  #fetch(prepare: Prepare): void {
-    this.#owner.application.fetch(prepare.needs, refusal => this.incoming.checked(prepare, refusal))
+  #fetch(prepare: Prepare, from: number): void {
+    const checked = (refusal: ShiftRefusal | undefined) => this.incoming.checked(prepare, refusal)
+    this.#owner.application.fetch(prepare.needs, checked, from)
   }
 
   /** Packets may be steered here before COMMIT (a client without timestamps): they still belong to the source. */

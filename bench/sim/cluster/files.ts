@@ -2,16 +2,19 @@
  * The files of a simulated cluster, with brotli's beside them: the same on every node, read with a delay, held by a real
  * cache, or streamed through a real pool.
  */
+import { createHash } from 'node:crypto'
+import { brotliCompressSync, constants } from 'node:zlib'
 import { BLOCK_OCTETS, BlockPool } from '../../../cache/block-pool.ts'
 import { CachedObject } from '../../../cache/cached-object.ts'
 import { CacheStore } from '../../../cache/store.ts'
 import { type StreamRead, Streams } from '../../../cache/stream.ts'
-import { Variants } from '../../../cache/variants.ts'
+import { splitMadePath, Variants } from '../../../cache/variants.ts'
 import { DEFAULT_HTTP_SETTINGS } from '../../../node/http/http-settings.ts'
 import { PLAIN_CONTEXT, type ResponseContext } from '../../../node/http/plan.ts'
 import type { Resource } from '../../../node/http/representation.ts'
 import type { RequestHead } from '../../../node/http/request-head.ts'
 import { representationPath } from '../../../node/http/target.ts'
+import { MadeVariants } from '../../../node/server/made-variants.ts'
 import type { ServingSettings } from '../../../node/server/settings.ts'
 import type { Resources } from '../../../node/server/site.ts'
 import { SiteTable } from '../../../node/server/site-table.ts'
@@ -34,7 +37,14 @@ export function simulatedFiles(
   sizes: Readonly<Record<string, number>>,
 ): Map<string, Uint8Array> {
   const random = new Random(seed)
-  return new Map(Object.entries(sizes).map(([path, size]) => [path, random.octets(size)]))
+  const octets = (path: string, size: number) =>
+    path.endsWith('.txt') ? textOctets(random, size) : random.octets(size)
+  return new Map(Object.entries(sizes).map(([path, size]) => [path, octets(path, size)]))
+}
+
+/** What can be compressed, to about a half. */
+function textOctets(random: Random, size: number): Uint8Array {
+  return Uint8Array.from({ length: size }, () => 0x61 + random.int(16))
 }
 
 export function objectOf(path: string, octets: Uint8Array, streams?: Streams): CachedObject {
@@ -47,6 +57,14 @@ export function objectOf(path: string, octets: Uint8Array, streams?: Streams): C
     octets: streams?.create(octets.length) ?? octets,
     stamp: '',
   })
+}
+
+/** How a node makes variants of text in the background. */
+export interface Compressing {
+  /** Each node has a library of its own, which makes other octets. */
+  readonly quality: number
+  /** How long that takes. */
+  readonly codeMs: number
 }
 
 /** Larger files are streamed, through a pool of so many blocks. */
@@ -69,19 +87,38 @@ export class SimulatedResources implements Resources {
   readonly #sites: SiteTable
   readonly #streaming: Streaming
   readonly #paths = new WeakMap<object, string>()
+  readonly made: MadeVariants
+  readonly #isCompressing: boolean
 
   constructor(
     files: ReadonlyMap<string, Uint8Array>,
     scheduler: Scheduler,
     serving: ServingSettings,
     streaming?: Streaming,
+    compressing?: Compressing,
   ) {
+    this.#isCompressing = compressing !== undefined
+    this.made = this.#createMade(compressing ?? { quality: 1, codeMs: 0 })
     this.#sites = new SiteTable(serving)
     this.#files = files
     this.#scheduler = scheduler
     this.#streaming = streaming ?? { aboveOctets: Number.POSITIVE_INFINITY, blocks: 1, readMs: READ_MS }
     this.streams = new Streams(new BlockPool(this.#streaming.blocks * BLOCK_OCTETS))
     this.streams.onWork = () => scheduler.after(0, () => this.#readOn())
+  }
+
+  #createMade({ quality, codeMs }: Compressing): MadeVariants {
+    return new MadeVariants({
+      store: this.store,
+      now: () => this.#scheduler.now,
+      soon: work => void this.#scheduler.after(0, work),
+      code: (octets, _coding, done) => {
+        const params = { [constants.BROTLI_PARAM_QUALITY]: quality }
+        this.#scheduler.after(codeMs, () => done(Uint8Array.from(brotliCompressSync(octets, { params }))))
+      },
+      tag: (octets, done) => done(`"${createHash('sha256').update(octets).digest('base64url')}"`),
+      load: (path, etag, done) => this.loadVersion(path, etag, done, 0),
+    })
   }
 
   #readOn(): void {
@@ -119,7 +156,13 @@ export class SimulatedResources implements Resources {
     this.#scheduler.after(READ_MS, () => done(this.#read(representationPath(path)) ?? { kind: 'missing' }))
   }
 
-  loadVersion(path: string, etag: string, done: (object: CachedObject | undefined) => void): void {
+  loadVersion(
+    path: string,
+    etag: string,
+    done: (object: CachedObject | undefined) => void,
+    from: number,
+  ): void {
+    if (splitMadePath(path) !== undefined) return this.made.version(path, etag, done, from)
     this.#scheduler.after(READ_MS, () => {
       const object = this.#read(path)
       done(object?.etag === etag ? object : undefined)
@@ -140,6 +183,9 @@ export class SimulatedResources implements Resources {
     const object = objectOf(path, octets, streamed ? this.streams : undefined)
     if (object.stream !== undefined) this.#paths.set(object.stream, path)
     this.store.put(object, this.#scheduler.now)
+    if (this.#isCompressing && path.endsWith('.txt')) {
+      object.variants = new Variants(object, [], ['br'], this.made)
+    }
     const content = path.endsWith('.br') ? undefined : this.#read(`${path}.br`)
     if (content !== undefined) object.variants = new Variants(object, [{ coding: 'br', content }])
     return object
