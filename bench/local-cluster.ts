@@ -41,6 +41,8 @@ export interface ClusterFlags {
   readonly nodes: number
   readonly root: string
   readonly more?: readonly string[]
+  /** Beside our own, of all its processes. */
+  readonly environment?: Readonly<Record<string, string>>
 }
 
 /** Runs `work` on a running cluster, and removes the cluster whatever came of it. */
@@ -48,13 +50,14 @@ export async function withCluster<Result>(
   flags: ClusterFlags,
   work: (state: ClusterState) => Promise<Result>,
 ): Promise<Result> {
-  const { name, vip, vip6, admin, nodes, root, more = [] } = flags
+  const { name, vip, vip6, admin, nodes, root, more = [], environment } = flags
   await gyre(
     ['up', '--name', name, '--vip', vip, '--vip6', vip6, '--admin', admin, '--nodes', `${nodes}`].concat(
       ['--root', root, '--detach'],
       more,
     ),
     START_TIMEOUT_MS,
+    environment,
   )
   try {
     return await work(await stateOf(name))
@@ -69,8 +72,12 @@ export async function stateOf(name: string): Promise<ClusterState> {
   return { ...JSON.parse(await readFile(join(folder, 'up.json'), 'utf8')), token } as ClusterState
 }
 
-export function gyre(args: readonly string[], timeoutMs?: number): Promise<string> {
-  return run(process.execPath, [GYRE, ...args], timeoutMs)
+export function gyre(
+  args: readonly string[],
+  timeoutMs?: number,
+  environment?: Readonly<Record<string, string>>,
+): Promise<string> {
+  return run(process.execPath, [GYRE, ...args], timeoutMs, environment)
 }
 
 /** Runs one of the acceptance tests' programs in a namespace, and returns the JSON that it prints. */

@@ -5,6 +5,7 @@ import { differential } from './differential/command.ts'
 import { drainBench } from './drain.ts'
 import { fuzz } from './fuzz.ts'
 import { musts } from './musts.ts'
+import { shift } from './shift/command.ts'
 import { single } from './single.ts'
 import { soak } from './soak/command.ts'
 import { throughput } from './throughput.ts'
@@ -104,6 +105,18 @@ program
   .option('--seconds <n>', 'for so long', number(1, 600), 60)
   .option('--json', 'print JSON', false)
   .action(soak)
+
+program
+  .command('shift')
+  .description(
+    'what it costs to move a connection, beside the kernel’s TCP_REPAIR, and what the client sees of it',
+  )
+  .option('--count <n>', 'counted moves in each scenario', number(1, 100_000), 1_000)
+  .option('--warm <n>', 'moves before them that do not count', number(0, 10_000), 200)
+  .option('--shifts <n>', 'moves of a download at full speed, one each 5 ms', number(1, 100_000), 10_000)
+  .option('--only <text>', 'only scenarios whose name holds this', '')
+  .option('--json', 'print JSON', false)
+  .action(shift)
 
 program
   .command('fuzz')

@@ -8,9 +8,11 @@ export function run(
   command: string,
   args: readonly string[],
   timeoutMs = DEFAULT_TIMEOUT_MS,
+  environment: Readonly<Record<string, string>> = {},
 ): Promise<string> {
   return new Promise((resolve, reject) => {
-    const options = { timeout: timeoutMs, maxBuffer: MAX_OUTPUT_OCTETS }
+    const env = { ...process.env, ...environment }
+    const options = { timeout: timeoutMs, maxBuffer: MAX_OUTPUT_OCTETS, env }
     execFile(command, [...args], options, (error, stdout, stderr) => {
       if (error === null) resolve(stdout)
       else reject(new Error(`${command} ${args.join(' ')}: ${stderr.trim() || error.message}`))

@@ -8,9 +8,10 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { REPOSITORY } from '../local-cluster.ts'
-import { run } from '../process.ts'
+import { inNamespace, run } from '../process.ts'
 
-export type Program = 'peer' | 'swarm'
+type Arguments = Readonly<Record<string, number | string>>
+export type Program = 'peer' | 'swarm' | 'repair' | 'watch'
 
 /** Why none can be compiled, or undefined. */
 export function whyNoCompiler(): string | undefined {
@@ -35,10 +36,19 @@ export class Programs {
   }
 
   /** Starts one in a namespace, its arguments as `name=value`. */
-  start(program: Program, namespace: string, args: Readonly<Record<string, number | string>>): ChildProcess {
+  start(program: Program, namespace: string, args: Arguments): ChildProcess {
+    const [command, words] = this.#command(program, namespace, args)
+    return spawn(command, words, { stdio: ['pipe', 'pipe', 'pipe'] })
+  }
+
+  /** Runs one to its end, and returns what it printed. */
+  run(program: Program, namespace: string, args: Arguments, timeoutMs: number): Promise<string> {
+    return run(...this.#command(program, namespace, args), timeoutMs)
+  }
+
+  #command(program: Program, namespace: string, args: Arguments): [string, string[]] {
     const words = Object.entries(args).map(([name, value]) => `${name}=${value}`)
-    const command = ['netns', 'exec', namespace, join(this.#folder, program), ...words]
-    return spawn('ip', command, { stdio: ['pipe', 'pipe', 'pipe'] })
+    return inNamespace(namespace, join(this.#folder, program), words)
   }
 
   async remove(): Promise<void> {

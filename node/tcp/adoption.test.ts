@@ -65,13 +65,21 @@ describe('a new owner', () => {
     expect(sentInWords(tcb)).toEqual(['<SEQ=-10><ACK=+0><CTL=PSH,ACK> 10 octets'])
   })
 
-  it('with octets in flight says it with a bare acknowledgement at SND.NXT', () => {
+  it('with octets in flight says it with an acknowledgement at SND.NXT and an octet that the peer has acknowledged', () => {
     const tcb = tcbIn('ESTABLISHED')
     send(tcb, new Uint8Array(10))
     drain(tcb)
     adopt(tcb, 9, NOW)
-    expect(sentInWords(tcb)).toEqual(['<SEQ=+0><ACK=+0><CTL=ACK>'])
+    expect(sentInWords(tcb)).toEqual(['<SEQ=+0><ACK=+0><CTL=ACK>', '<SEQ=-11><ACK=+0><CTL=ACK> 1 octets'])
     expect(tcb.timers.rto).toBeLessThan(Number.POSITIVE_INFINITY)
+  })
+
+  it('with more in flight than whose acknowledgement may be delayed leaves it to that', () => {
+    const tcb = tcbIn('ESTABLISHED')
+    send(tcb, new Uint8Array(2 * tcb.snd.mss + 1))
+    drain(tcb)
+    adopt(tcb, 9, NOW)
+    expect(sentInWords(tcb)).toEqual(['<SEQ=+0><ACK=+0><CTL=ACK>'])
   })
 
   it('takes the D-SACK that its probe causes for no sign of loss', () => {

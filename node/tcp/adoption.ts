@@ -8,6 +8,7 @@ import { isEstablished } from './ending.ts'
 import { CONFIRMED } from './events.ts'
 import { backedOff } from './rtt.ts'
 import { sentCount } from './sent-records.ts'
+import { diff } from './seq.ts'
 import { PENDING_OLD_OCTET, type Tcb } from './tcb.ts'
 import { bumpTick } from './timestamps.ts'
 
@@ -43,14 +44,16 @@ export function adopt(tcb: Tcb, ownerId: number, now: number): void {
 }
 
 /**
- * Segments with the new id. An acknowledgement at SND.NXT moves the echo of every peer; in flight octets'
- * acknowledgements will carry it. Where nothing is in flight an old octet follows, which is answered at once; alone it
- * would do for Linux, but RFC 7323 §5.3 (R2, R3) keeps no timestamp of a segment left of the window. New data, if there
- * is any to send, goes first and serves as well.
+ * Segments with the new id. An acknowledgement at SND.NXT moves the echo of a peer that has acknowledged all it has
+ * received (RFC 7323 §4.3: SEG.SEQ <= Last.ACK.sent); where more is in flight than a peer may delay the acknowledgement of
+ * (RFC 9293 §3.8.6.3: every second full-sized segment is acknowledged), that carries it. Otherwise an old octet follows,
+ * which is answered at once; alone it would do for Linux, but RFC 7323 §5.3 (R2, R3) keeps no timestamp of a segment left of
+ * the window. New data, if there is any to send, goes first and serves as well.
  */
 function announce(tcb: Tcb): void {
   acknowledgeNow(tcb)
-  if (sentCount(tcb.sent) === 0 && tcb.state !== 'TIME-WAIT') tcb.snd.pending |= PENDING_OLD_OCTET
+  const { snd } = tcb
+  if (diff(snd.nxt, snd.una) <= 2 * snd.mss && tcb.state !== 'TIME-WAIT') snd.pending |= PENDING_OLD_OCTET
 }
 
 function repeatMs(tcb: Tcb): number {

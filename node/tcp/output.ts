@@ -38,11 +38,14 @@ function bare(tcb: Tcb, now: number, out: Transmission): void {
   fillHeader(tcb, now, tcb.snd.nxt, ACK, out)
 }
 
-/** The octet before SND.NXT again, as zero: the peer has it, and answers at once (RFC 1122 §4.2.3.6). */
+/**
+ * The octet before SND.UNA again, as zero: the peer has acknowledged it, and answers at once (RFC 1122 §4.2.3.6), also for
+ * what it has received since and would have acknowledged later.
+ */
 function oldOctet(tcb: Tcb, now: number, out: Transmission): boolean {
   const { snd, shift } = tcb
   snd.pending &= ~PENDING_OLD_OCTET
-  const seq = add(snd.nxt, -1)
+  const seq = add(snd.una, -1)
   shift.probed = true
   shift.probeSeq = seq
   if (shift.pending) tcb.config.counters.ShiftProbes++
