@@ -37,7 +37,7 @@ function shift(owner: Owner, port: number, answer: (line: string) => void): void
   last.queued = diff(snd.nxt, snd.una)
   last.began = process.hrtime.bigint()
   // The two nodes have the ids 1 and 2.
-  owner.shift(connection, 3 - owner.config.id, performance.now(), result => {
+  owner.shift(connection, 3 - owner.config.id, performance.now(), 'order', result => {
     last.done = process.hrtime.bigint()
     answer(result.ok ? 'moved' : `refused ${result.reason}`)
   })
