@@ -5,6 +5,7 @@ import { differential } from './differential/command.ts'
 import { drainBench } from './drain.ts'
 import { fuzz } from './fuzz.ts'
 import { musts } from './musts.ts'
+import { placementBench } from './placement.ts'
 import { shift } from './shift/command.ts'
 import { single } from './single.ts'
 import { soak } from './soak/command.ts'
@@ -134,6 +135,17 @@ program
   .option('--rounds <n>', 'counted rounds of each system', rounds, 3)
   .option('--ratios', 'hit ratios alone', false)
   .action(trace)
+
+program
+  .command('placement')
+  .description(
+    'policies of placement beside each other, in a simulated cluster with less memory than files; needs no root',
+  )
+  .option('--requests <n>', 'of each trace', number(1_000, 100_000), 10_000)
+  .option('--seed <n>', 'of the traces', number(1, 2 ** 31), 1)
+  .option('--only <text>', 'only traces whose name holds this', '')
+  .option('--json', 'print JSON', false)
+  .action(placementBench)
 
 program
   .command('drain')

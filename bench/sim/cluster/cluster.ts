@@ -31,7 +31,14 @@ import { createWorld, type Element, type Packet, type Sink, type World } from '.
 import { type Adversary, MessageLink } from '../network/message-link.ts'
 import { readPacket } from '../network/packet.ts'
 import { Client, type Exchange } from './client.ts'
-import { type Compressing, ONE_SITE, SimulatedResources, type Streaming, simulatedFiles } from './files.ts'
+import {
+  type Compressing,
+  type Disk,
+  ONE_SITE,
+  SimulatedResources,
+  type Streaming,
+  simulatedFiles,
+} from './files.ts'
 import { Invariants } from './invariants.ts'
 
 const VIP = '10.77.0.1'
@@ -70,6 +77,7 @@ export interface ClusterOptions {
   readonly streaming?: Streaming
   /** Text is compressed in the background, on each node in this way. */
   readonly compressing?: (id: number) => Compressing
+  readonly disk?: Disk
   /** What the nodes serve, where it is not the simulated files. */
   readonly served?: Resources
   /** The access log of a node. */
@@ -301,7 +309,15 @@ export class Cluster {
     if (id !== DISPATCHER) {
       const { serving = ONE_SITE, streaming } = this.options
       const compressing = this.options.compressing?.(id)
-      const simulated = new SimulatedResources(this.files, world.scheduler, serving, streaming, compressing)
+      const { files, options } = this
+      const simulated = new SimulatedResources(
+        files,
+        world.scheduler,
+        serving,
+        streaming,
+        compressing,
+        options.disk,
+      )
       this.resources.set(id, simulated)
       const resources = this.options.served ?? simulated
       return new NodeCore(

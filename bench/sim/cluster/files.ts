@@ -75,11 +75,18 @@ export interface Streaming {
   readonly readMs: number
 }
 
+/** A node with little memory, and a disk that reads one file after the other. */
+export interface Disk {
+  readonly cacheOctets: number
+  readonly readMs: number
+}
+
 export class SimulatedResources implements Resources {
-  readonly store = new CacheStore(CACHE_OCTETS)
+  readonly store: CacheStore
   readonly streams: Streams
-  /** Reads of streams so far. */
+  /** Reads of streams so far, and of files that were not in memory. */
   reads = 0
+  fileReads = 0
   /** Every read of a stream from now on finds another version. */
   changed = false
   readonly #files: ReadonlyMap<string, Uint8Array>
@@ -89,6 +96,8 @@ export class SimulatedResources implements Resources {
   readonly #paths = new WeakMap<object, string>()
   readonly made: MadeVariants
   readonly #isCompressing: boolean
+  readonly #disk: Disk | undefined
+  #diskFreeAt = 0
 
   constructor(
     files: ReadonlyMap<string, Uint8Array>,
@@ -96,7 +105,10 @@ export class SimulatedResources implements Resources {
     serving: ServingSettings,
     streaming?: Streaming,
     compressing?: Compressing,
+    disk?: Disk,
   ) {
+    this.store = new CacheStore(disk?.cacheOctets ?? CACHE_OCTETS)
+    this.#disk = disk
     this.#isCompressing = compressing !== undefined
     this.made = this.#createMade(compressing ?? { quality: 1, codeMs: 0 })
     this.#sites = new SiteTable(serving)
@@ -145,7 +157,9 @@ export class SimulatedResources implements Resources {
   find(head: RequestHead): Resource<CachedObject> | undefined {
     const path = this.pathOf(head)
     if (typeof path === 'number') return { kind: 'refused', status: path }
-    return this.store.peek(representationPath(path))?.object
+    const entry = this.store.peek(representationPath(path))
+    if (entry !== undefined) this.store.use(entry)
+    return entry?.object
   }
 
   context(): ResponseContext {
@@ -153,7 +167,7 @@ export class SimulatedResources implements Resources {
   }
 
   load(path: string, done: (resource: Resource<CachedObject>) => void): void {
-    this.#scheduler.after(READ_MS, () => done(this.#read(representationPath(path)) ?? { kind: 'missing' }))
+    this.#afterRead(() => done(this.#read(representationPath(path)) ?? { kind: 'missing' }))
   }
 
   loadVersion(
@@ -163,7 +177,7 @@ export class SimulatedResources implements Resources {
     from: number,
   ): void {
     if (splitMadePath(path) !== undefined) return this.made.version(path, etag, done, from)
-    this.#scheduler.after(READ_MS, () => {
+    this.#afterRead(() => {
       const object = this.#read(path)
       done(object?.etag === etag ? object : undefined)
     })
@@ -174,11 +188,22 @@ export class SimulatedResources implements Resources {
     else object.stream.want(offset, done)
   }
 
+  #afterRead(done: () => void): void {
+    if (this.#disk === undefined) {
+      this.#scheduler.after(READ_MS, done)
+      return
+    }
+    const { now } = this.#scheduler
+    this.#diskFreeAt = Math.max(now, this.#diskFreeAt) + this.#disk.readMs
+    this.#scheduler.after(this.#diskFreeAt - now, done)
+  }
+
   #read(path: string): CachedObject | undefined {
     const held = this.store.peek(path)?.object
     if (held !== undefined) return held
     const octets = this.#files.get(path)
     if (octets === undefined) return undefined
+    this.fileReads++
     const streamed = octets.length > this.#streaming.aboveOctets
     const object = objectOf(path, octets, streamed ? this.streams : undefined)
     if (object.stream !== undefined) this.#paths.set(object.stream, path)
