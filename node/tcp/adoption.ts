@@ -36,7 +36,7 @@ export function adopt(tcb: Tcb, ownerId: number, now: number): void {
   shift.tsVal = (ts.tick << config.ownerIdBits) | ownerId
   shift.probes = 0
   // Without timestamps the gateway was told by an element before: there is nothing that could be echoed.
-  shift.pending = ts.on && tcb.state !== 'SYN-SENT' && tcb.state !== 'SYN-RECEIVED'
+  shift.pending = ts.on && tcb.state !== 'SYN-SENT'
   if (sentCount(sent) > 0 && timers.rto === NEVER) timers.rto = now + backedOff(tcb, tcb.recovery.retries)
   if (!shift.pending) return
   announce(tcb)
@@ -51,6 +51,8 @@ export function adopt(tcb: Tcb, ownerId: number, now: number): void {
  * the window. New data, if there is any to send, goes first and serves as well.
  */
 function announce(tcb: Tcb): void {
+  // The client has acknowledged nothing yet that could be announced: what follows its handshake says it, too.
+  if (tcb.state === 'SYN-RECEIVED') return
   acknowledgeNow(tcb)
   const { snd } = tcb
   if (diff(snd.nxt, snd.una) <= 2 * snd.mss && tcb.state !== 'TIME-WAIT') snd.pending |= PENDING_OLD_OCTET
