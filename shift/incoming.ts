@@ -7,6 +7,13 @@ import type { Abort, Commit, Prepare, ShiftMessage, ShiftRefusal } from './messa
 
 /** A clone whose source fell silent is dropped; longer than the source waits, so that the source decides first. */
 export const DORMANT_MS = 10_000
+/**
+ * A clone that has waited so long for its COMMIT says once more that it is PREPARED, and doubles the time. COMMIT follows
+ * PREPARED at once, or after a word to the gateway: it was lost with its link, and the source repeats it then.
+ */
+export const PREPARED_REPEAT_MS = 20
+/** Clones are looked through no more often than this, in ms. */
+const SWEEP_MS = 5
 /** Clones waiting for their COMMIT; each costs a few hundred octets. */
 export const MAX_DORMANT = 16_384
 
@@ -33,11 +40,14 @@ interface Dormant {
   readonly from: number
   readonly deadline: number
   ready: boolean
+  repeatAt: number
+  repeatMs: number
 }
 
 export class IncomingShifts {
   readonly #host: IncomingHost
   readonly #dormant = new Map<number, Dormant>()
+  #pollAt = Number.POSITIVE_INFINITY
 
   constructor(host: IncomingHost) {
     this.#host = host
@@ -45,6 +55,11 @@ export class IncomingShifts {
 
   get size(): number {
     return this.#dormant.size
+  }
+
+  /** Whether a clone of the connection waits for its COMMIT. */
+  awaits(connection: number): boolean {
+    return this.#dormant.has(connection)
   }
 
   receive(from: number, message: Prepare | Abort | Commit, now: number): void {
@@ -63,37 +78,50 @@ export class IncomingShifts {
     const dormant = this.#dormant.get(prepare.connection)
     // Another PREPARE may have taken its place while the object was read.
     if (dormant === undefined || dormant.prepare !== prepare) return
-    const { connection, epoch } = prepare
     if (refusal === undefined) {
       dormant.ready = true
-      this.#host.send(dormant.from, { type: 'PREPARED', connection, epoch })
+      this.#sendPrepared(dormant)
     } else {
+      const { connection, epoch } = prepare
       this.#forget(dormant)
       const stage = 'PREPARE'
       this.#host.send(dormant.from, { type: 'REFUSED', connection, epoch, reason: refusal, stage })
     }
   }
 
+  /** Never later than what is due first. */
   pollAt(): number {
-    // Insertion order is the order of deadlines: each waits equally long, and a replaced clone is inserted anew.
-    for (const dormant of this.#dormant.values()) return dormant.deadline
-    return Number.POSITIVE_INFINITY
+    return this.#pollAt
   }
 
   expire(now: number): void {
+    if (now < this.#pollAt) return
+    let pollAt = Number.POSITIVE_INFINITY
     for (const dormant of this.#dormant.values()) {
-      if (dormant.deadline > now) return
-      this.#forget(dormant)
+      if (dormant.deadline <= now) this.#forget(dormant)
+      else {
+        if (dormant.repeatAt <= now) this.#repeat(dormant, now)
+        pollAt = Math.min(pollAt, dormant.repeatAt, dormant.deadline)
+      }
     }
+    this.#pollAt = Math.max(pollAt, now + SWEEP_MS)
+  }
+
+  #repeat(dormant: Dormant, now: number): void {
+    if (dormant.ready) {
+      this.#sendPrepared(dormant)
+      dormant.repeatMs *= 2
+    }
+    dormant.repeatAt = now + dormant.repeatMs
   }
 
   #prepare(from: number, prepare: Prepare, now: number): void {
-    const { connection, epoch } = prepare
+    const { connection, epoch, round } = prepare
     const known = this.#dormant.get(connection)
     if (known !== undefined && known.from === from && known.prepare.epoch === epoch) {
-      if (sameNeeds(known.prepare, prepare)) {
+      if (known.prepare.round >= round) {
         // A copy of the same PREPARE must not disturb the hand-over under way (Capybara's completions fell to 49 %).
-        if (known.ready) this.#host.send(from, { type: 'PREPARED', connection, epoch })
+        if (known.ready) this.#sendPrepared(known)
         return
       }
     } else if (known !== undefined && known.prepare.epoch >= epoch) return
@@ -105,7 +133,15 @@ export class IncomingShifts {
       this.#host.send(from, { type: 'REFUSED', connection, epoch, reason: refusal, stage: 'PREPARE' })
       return
     }
-    this.#dormant.set(connection, { prepare, from, deadline: now + DORMANT_MS, ready: false })
+    this.#dormant.set(connection, {
+      prepare,
+      from,
+      deadline: now + DORMANT_MS,
+      ready: false,
+      repeatAt: now + PREPARED_REPEAT_MS,
+      repeatMs: PREPARED_REPEAT_MS,
+    })
+    this.#pollAt = Math.min(this.#pollAt, now + PREPARED_REPEAT_MS)
     this.#host.dormant(prepare, from, now)
     this.#host.fetch(prepare, from)
   }
@@ -137,12 +173,12 @@ export class IncomingShifts {
     }
   }
 
+  #sendPrepared({ from, prepare: { connection, epoch, round } }: Dormant): void {
+    this.#host.send(from, { type: 'PREPARED', connection, epoch, round })
+  }
+
   #forget(dormant: Dormant): void {
     this.#dormant.delete(dormant.prepare.connection)
     this.#host.drop(dormant.prepare, dormant.from)
   }
-}
-
-function sameNeeds(a: Prepare, b: Prepare): boolean {
-  return a.needs.length === b.needs.length && a.needs.every((need, index) => need === b.needs[index])
 }

@@ -42,8 +42,9 @@ const message: fc.Arbitrary<ShiftMessage> = fc.oneof(
     flow,
     needs: fc.array(fc.string(), { maxLength: 5 }),
     octets: count,
+    round: count,
   }),
-  fc.record({ type: fc.constant('PREPARED' as const), ...named }),
+  fc.record({ type: fc.constant('PREPARED' as const), ...named, round: count }),
   fc.record({
     type: fc.constant('REFUSED' as const),
     ...named,
@@ -89,7 +90,7 @@ describe('shift messages', () => {
   })
 
   it('have bounded lists', () => {
-    const prepare = { type: 'PREPARE', connection: 1, epoch: 1, octets: 0 } as const
+    const prepare = { type: 'PREPARE', connection: 1, epoch: 1, octets: 0, round: 1 } as const
     const client = {
       family: 4,
       remote0: 0,

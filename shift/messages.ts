@@ -6,7 +6,7 @@
 import { exportFlow, type Flow, importFlow } from '../clone/flow.ts'
 
 /** Raised when a form changes; a link between different versions is refused in its hello. */
-export const SHIFT_PROTOCOL_VERSION = 1
+export const SHIFT_PROTOCOL_VERSION = 2
 
 /** Content keys that one connection may refer to at a time; more pipelined objects than this are refused. */
 export const MAX_NEEDS = 64
@@ -44,6 +44,8 @@ interface Named {
 
 export interface Prepare extends Named {
   readonly type: 'PREPARE'
+  /** Counts what is asked for within one epoch: another object may be needed before the first is there. */
+  readonly round: number
   readonly flow: Flow
   /** Keys of the contents that unsent or unacknowledged octets refer to. */
   readonly needs: readonly string[]
@@ -52,6 +54,8 @@ export interface Prepare extends Named {
 }
 export interface Prepared extends Named {
   readonly type: 'PREPARED'
+  /** What it answers. */
+  readonly round: number
 }
 export interface Refused extends Named {
   readonly type: 'REFUSED'
@@ -87,7 +91,7 @@ export function encodeShiftMessage(message: ShiftMessage): unknown[] {
   const head = [TYPES.indexOf(message.type), message.connection, message.epoch]
   switch (message.type) {
     case 'PREPARE':
-      return [...head, exportFlow(message.flow), message.needs, message.octets]
+      return [...head, exportFlow(message.flow), message.needs, message.octets, message.round]
     case 'REFUSED':
       return [...head, SHIFT_REFUSALS.indexOf(message.reason), message.stage === 'COMMIT']
     case 'COMMIT':
@@ -95,6 +99,7 @@ export function encodeShiftMessage(message: ShiftMessage): unknown[] {
     case 'SHIFTED':
       return [...head, message.confirmed]
     case 'PREPARED':
+      return [...head, message.round]
     case 'ABORT':
       return head
   }
@@ -102,14 +107,14 @@ export function encodeShiftMessage(message: ShiftMessage): unknown[] {
 
 /** Undefined for anything that is not a message of this protocol. */
 export function decodeShiftMessage(plain: readonly unknown[]): ShiftMessage | undefined {
-  const [tag, connection, epoch, a, b, c] = plain
+  const [tag, connection, epoch, a, b, c, d] = plain
   const type = typeof tag === 'number' ? TYPES[tag] : undefined
   if (type === undefined || !isCount(connection) || !isCount(epoch)) return undefined
   switch (type) {
     case 'PREPARE': {
       const flow = importFlow(a)
-      if (flow === undefined || !isNeeds(b) || !isCount(c)) return undefined
-      return { type, connection, epoch, flow, needs: b, octets: c }
+      if (flow === undefined || !isNeeds(b) || !isCount(c) || !isCount(d)) return undefined
+      return { type, connection, epoch, flow, needs: b, octets: c, round: d }
     }
     case 'REFUSED': {
       const reason = typeof a === 'number' ? SHIFT_REFUSALS[a] : undefined
@@ -123,6 +128,7 @@ export function decodeShiftMessage(plain: readonly unknown[]): ShiftMessage | un
     case 'SHIFTED':
       return typeof a === 'boolean' ? { type, connection, epoch, confirmed: a } : undefined
     case 'PREPARED':
+      return isCount(a) ? { type, connection, epoch, round: a } : undefined
     case 'ABORT':
       return { type, connection, epoch }
   }

@@ -8,14 +8,19 @@ import type { Commit, Prepared, Refused, Shifted, ShiftMessage, ShiftRefusal } f
 
 /** A target that must first read a large object from disk needs time; the client loses nothing meanwhile. */
 export const DEFAULT_PREPARE_TIMEOUT_MS = 5_000
-/** First repeat of an unanswered COMMIT; doubled each time. */
+/**
+ * First repeat of an unanswered PREPARE, or of the word to the gateway; doubled each time. A link loses nothing while it
+ * stands, so this is for links that have just broken; long enough for both to be answered where nothing is wrong.
+ */
+export const PREPARE_REPEAT_MS = 20
+/** First repeat of an unanswered COMMIT, which the client has a part in answering; doubled each time. */
 export const COMMIT_REPEAT_MS = 250
 /** No repeat after this: far below `TOMBSTONE_MS`, so that no COMMIT arrives where its epoch is forgotten. */
 export const COMMIT_GIVE_UP_MS = 10_000
 /** Shifts under way from one owner; more are refused as BUSY and can be asked for again. */
 export const MAX_OUTGOING = 16_384
 /** A connection that begins another object while the target fetches the first is prepared again this often. */
-const MAX_PREPARES = 4
+const MAX_ROUNDS = 4
 
 export type ShiftResult =
   | {
@@ -29,16 +34,23 @@ export type ShiftResult =
     }
   | { readonly ok: false; readonly reason: ShiftRefusal }
 
+interface Required {
+  readonly needs: readonly string[]
+  readonly octets: number
+}
+
 /** What the state machine asks of the owner that runs it. */
 export interface OutgoingHost {
   /** False when the message was surely not sent. */
   send(to: number, message: ShiftMessage): boolean
   /** The keys and the octets by value that a snapshot would carry now; undefined when the connection is gone. */
-  requirements(connection: number): { needs: readonly string[]; octets: number } | undefined
+  requirements(connection: number): Required | undefined
   /** Whether the kernel must be told before COMMIT (a client without timestamps). */
   needsSteering(connection: number): boolean
-  /** Points the flow at `to`, and calls `steered` of this table when done. */
+  /** Points the flow at `to`, and calls `steered` of this table when done. May be called again. */
   steer(connection: number, epoch: number, to: number): void
+  /** The flow stays with us after all. */
+  unsteer(connection: number, epoch: number): void
   /** Stops the connection and returns its state; it is thawed by `thaw`. */
   freeze(connection: number, now: number): unknown
   thaw(connection: number, now: number): void
@@ -58,10 +70,16 @@ class Shift {
   readonly startedAt: number
   readonly done: (result: ShiftResult) => void
   phase: Phase = 'preparing'
+  /** The gateway was told of the target. */
+  steered = false
   needs: readonly string[]
-  prepares = 1
+  octets: number
+  /** Of what is asked for: see `Prepare`. */
+  round = 1
+  /** No COMMIT after this. */
+  readonly until: number
   deadline: number
-  repeatMs = COMMIT_REPEAT_MS
+  repeatMs = PREPARE_REPEAT_MS
   preparedAt = 0
   committedAt = 0
   commit: Commit | undefined = undefined
@@ -71,9 +89,9 @@ class Shift {
     epoch: number,
     to: number,
     flow: Flow,
-    needs: readonly string[],
+    { needs, octets }: Required,
     startedAt: number,
-    deadline: number,
+    until: number,
     done: (result: ShiftResult) => void,
   ) {
     this.connection = connection
@@ -81,8 +99,10 @@ class Shift {
     this.to = to
     this.flow = flow
     this.needs = needs
+    this.octets = octets
     this.startedAt = startedAt
-    this.deadline = deadline
+    this.until = until
+    this.deadline = Math.min(startedAt + PREPARE_REPEAT_MS, until)
     this.done = done
   }
 }
@@ -124,11 +144,19 @@ export class OutgoingShifts {
     if (this.#shifts.size >= MAX_OUTGOING) return refuse('BUSY')
     const requirements = this.#host.requirements(connection)
     if (requirements === undefined) return refuse('CLOSED')
-    const deadline = now + this.#prepareTimeoutMs
-    const shift = new Shift(connection, epoch, to, flow, requirements.needs, now, deadline, done)
-    if (!this.#prepare(shift, requirements.octets)) return refuse('TARGET_DOWN')
+    const shift = new Shift(
+      connection,
+      epoch,
+      to,
+      flow,
+      requirements,
+      now,
+      now + this.#prepareTimeoutMs,
+      done,
+    )
+    if (!this.#prepare(shift)) return refuse('TARGET_DOWN')
     this.#shifts.set(connection, shift)
-    this.#pollAt = Math.min(this.#pollAt, deadline)
+    this.#pollAt = Math.min(this.#pollAt, shift.deadline)
   }
 
   receive(from: number, message: Prepared | Refused | Shifted, now: number): void {
@@ -137,12 +165,15 @@ export class OutgoingShifts {
     if (shift === undefined || shift.epoch !== message.epoch || shift.to !== from) return
     switch (message.type) {
       case 'PREPARED':
+        if (message.round !== shift.round) return
         if (shift.phase === 'preparing') this.#prepared(shift, now)
+        // The target asks for the COMMIT that it has not got.
+        else if (shift.commit !== undefined) this.#host.send(from, shift.commit)
         return
       case 'REFUSED':
         if ((message.stage === 'COMMIT') !== (shift.phase === 'committed')) return
         if (shift.phase === 'committed') this.#host.reclaim(shift.connection, shift.epoch, now)
-        else if (shift.phase === 'steering') this.#host.thaw(shift.connection, now)
+        this.#unsteer(shift)
         this.#finish(shift, { ok: false, reason: message.reason })
         return
       case 'SHIFTED':
@@ -205,34 +236,32 @@ export class OutgoingShifts {
   }
 
   #overdue(shift: Shift, now: number): void {
-    if (shift.phase !== 'committed') return this.#abort(shift, 'TIMEOUT', now)
-    if (now - shift.committedAt >= COMMIT_GIVE_UP_MS) {
-      const ms = now - shift.startedAt
-      const preparedMs = shift.preparedAt - shift.startedAt
-      return this.#finish(shift, { ok: true, confirmed: false, ms, preparedMs, pauseMs: 0 })
+    if (shift.phase === 'committed') {
+      // Whoever is there and has it would have said so: the target has ended with it.
+      if (now - shift.committedAt >= COMMIT_GIVE_UP_MS) {
+        return this.#finish(shift, { ok: false, reason: 'TARGET_DOWN' })
+      }
+      this.#host.send(shift.to, shift.commit as Commit)
+    } else {
+      if (now >= shift.until) return this.#abort(shift, 'TIMEOUT', now)
+      if (shift.phase === 'steering') this.#host.steer(shift.connection, shift.epoch, shift.to)
+      else this.#prepare(shift)
     }
-    this.#host.send(shift.to, shift.commit as Commit)
     shift.repeatMs *= 2
     shift.deadline = now + shift.repeatMs
+    if (shift.phase !== 'committed') shift.deadline = Math.min(shift.deadline, shift.until)
     this.#pollAt = Math.min(this.#pollAt, shift.deadline)
   }
 
-  #prepare(shift: Shift, octets: number): boolean {
-    const { connection, epoch, flow, needs } = shift
-    return this.#host.send(shift.to, {
-      type: 'PREPARE',
-      connection,
-      epoch,
-      flow,
-      needs,
-      octets,
-    })
+  #prepare({ connection, epoch, to, flow, needs, octets, round }: Shift): boolean {
+    return this.#host.send(to, { type: 'PREPARE', connection, epoch, flow, needs, octets, round })
   }
 
   #prepared(shift: Shift, now: number): void {
     shift.preparedAt = now
     if (this.#host.needsSteering(shift.connection)) {
       shift.phase = 'steering'
+      shift.steered = true
       this.#host.steer(shift.connection, shift.epoch, shift.to)
     } else this.#commit(shift, now)
   }
@@ -241,7 +270,7 @@ export class OutgoingShifts {
     const requirements = this.#host.requirements(shift.connection)
     if (requirements === undefined) return this.#abort(shift, 'CLOSED', now)
     if (!requirements.needs.every(need => shift.needs.includes(need))) {
-      return this.#prepareAgain(shift, requirements.needs, requirements.octets, now)
+      return this.#prepareAgain(shift, requirements, now)
     }
     const { connection, epoch, flow } = shift
     const snapshot = this.#host.freeze(connection, now)
@@ -257,24 +286,31 @@ export class OutgoingShifts {
     shift.phase = 'committed'
     shift.commit = commit
     shift.committedAt = now
-    shift.deadline = now + shift.repeatMs
+    shift.repeatMs = COMMIT_REPEAT_MS
+    shift.deadline = now + COMMIT_REPEAT_MS
     this.#pollAt = Math.min(this.#pollAt, shift.deadline)
     this.#host.release(connection, epoch, shift.to, now)
   }
 
   /** The connection began another response meanwhile: the target is asked about that object too. */
-  #prepareAgain(shift: Shift, needs: readonly string[], octets: number, now: number): void {
-    if (shift.prepares++ >= MAX_PREPARES) return this.#abort(shift, 'CHANGED', now)
+  #prepareAgain(shift: Shift, { needs, octets }: Required, now: number): void {
+    if (shift.round++ >= MAX_ROUNDS) return this.#abort(shift, 'CHANGED', now)
     shift.needs = needs
+    shift.octets = octets
     shift.phase = 'preparing'
-    if (!this.#prepare(shift, octets)) this.#abort(shift, 'TARGET_DOWN', now)
+    if (!this.#prepare(shift)) this.#abort(shift, 'TARGET_DOWN', now)
   }
 
   #abort(shift: Shift, reason: ShiftRefusal, now: number): void {
     const { connection, epoch } = shift
     this.#host.send(shift.to, { type: 'ABORT', connection, epoch })
+    this.#unsteer(shift)
     this.#host.thaw(connection, now)
     this.#finish(shift, { ok: false, reason })
+  }
+
+  #unsteer(shift: Shift): void {
+    if (shift.steered) this.#host.unsteer(shift.connection, shift.epoch)
   }
 
   #finish(shift: Shift, result: ShiftResult): void {

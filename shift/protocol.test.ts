@@ -1,11 +1,13 @@
 import type { Flow } from '../clone/flow.ts'
-import { DORMANT_MS, type IncomingHost, IncomingShifts } from './incoming.ts'
+import { DORMANT_MS, type IncomingHost, IncomingShifts, PREPARED_REPEAT_MS } from './incoming.ts'
 import type { Commit, Prepare, ShiftMessage, ShiftRefusal } from './messages.ts'
 import {
   COMMIT_GIVE_UP_MS,
   COMMIT_REPEAT_MS,
+  DEFAULT_PREPARE_TIMEOUT_MS,
   type OutgoingHost,
   OutgoingShifts,
+  PREPARE_REPEAT_MS,
   type ShiftResult,
 } from './outgoing.ts'
 
@@ -34,6 +36,9 @@ function source(needs: () => readonly string[] = () => ['/a'], steering = false)
     needsSteering: () => steering,
     steer: () => {
       state.steerings++
+    },
+    unsteer: () => {
+      state.steerings--
     },
     freeze: () => {
       state.frozen = true
@@ -89,16 +94,17 @@ function target(admits: () => ShiftRefusal | undefined = () => undefined) {
   return { shifts: new IncomingShifts(host), sent, fetched, state }
 }
 
-const prepare = (epoch: number, needs: readonly string[] = ['/a']): Prepare => ({
+const prepare = (epoch: number, needs: readonly string[] = ['/a'], round = 1): Prepare => ({
   type: 'PREPARE',
   connection: 7,
   epoch,
   flow: FLOW,
   needs,
   octets: 0,
+  round,
 })
 const commit = (epoch: number): Commit => ({ type: 'COMMIT', connection: 7, epoch, flow: FLOW, snapshot: [] })
-const prepared = (epoch: number) => ({ type: 'PREPARED', connection: 7, epoch }) as const
+const prepared = (epoch: number, round = 1) => ({ type: 'PREPARED', connection: 7, epoch, round }) as const
 const shifted = (epoch: number) => ({ type: 'SHIFTED', connection: 7, epoch, confirmed: true }) as const
 const types = (messages: readonly ShiftMessage[]) => messages.map(({ type }) => type)
 
@@ -171,7 +177,7 @@ describe('the source', () => {
     shifts.peerUp(TARGET, false)
     expect(types(sent)).toEqual(['PREPARE', 'COMMIT', 'COMMIT', 'COMMIT'])
     for (let now = 600; now <= 2 * COMMIT_GIVE_UP_MS; now += 100) shifts.expire(now)
-    expect(results).toMatchObject([{ ok: true, confirmed: false }])
+    expect(results).toEqual([{ ok: false, reason: 'TARGET_DOWN' }])
     expect(sent.length).toBeLessThan(12)
   })
 
@@ -212,7 +218,7 @@ describe('the source', () => {
     let round = 0
     const { shifts, sent, results, start } = source(() => [`/${round}`])
     start(1)
-    for (round = 1; round < 10; round++) shifts.receive(TARGET, prepared(1), round)
+    for (round = 1; round < 10; round++) shifts.receive(TARGET, prepared(1, round), round)
     expect(types(sent)).toEqual(['PREPARE', 'PREPARE', 'PREPARE', 'PREPARE', 'ABORT'])
     expect(results).toEqual([{ ok: false, reason: 'CHANGED' }])
   })
@@ -227,7 +233,37 @@ describe('the source', () => {
       shifts.steered(7, 1, ok, 1)
       expect(types(sent)).toEqual(['PREPARE', ok ? 'COMMIT' : 'ABORT'])
       expect(results).toEqual(ok ? [] : [{ ok: false, reason: 'STEERING' }])
+      // Whatever the gateway has done of it is undone.
+      expect(state.steerings).toBe(ok ? 1 : 0)
     }
+  })
+
+  it('repeats PREPARE, and the word to the gateway, until they are answered or it is too late', () => {
+    const { shifts, sent, state, results, start } = source(undefined, true)
+    start(1)
+    shifts.expire(PREPARE_REPEAT_MS - 1)
+    expect(types(sent)).toEqual(['PREPARE'])
+    shifts.expire(PREPARE_REPEAT_MS)
+    expect(types(sent)).toEqual(['PREPARE', 'PREPARE'])
+    shifts.receive(TARGET, prepared(1), 30)
+    for (let now = 40; now <= 2 * DEFAULT_PREPARE_TIMEOUT_MS; now += 10) shifts.expire(now)
+    expect(types(sent)).toEqual(['PREPARE', 'PREPARE', 'ABORT'])
+    // Each was undone by one; they are one element.
+    expect(state.steerings).toBeGreaterThan(3)
+    expect(results).toEqual([{ ok: false, reason: 'TIMEOUT' }])
+  })
+
+  it('repeats COMMIT for a target that goes on saying PREPARED, and takes no PREPARED of an earlier round', () => {
+    let need = '/a'
+    const { shifts, sent, start } = source(() => [need])
+    start(1)
+    need = '/b'
+    shifts.receive(TARGET, prepared(1), 1)
+    shifts.receive(TARGET, prepared(1), 2)
+    expect(types(sent)).toEqual(['PREPARE', 'PREPARE'])
+    shifts.receive(TARGET, prepared(1, 2), 3)
+    shifts.receive(TARGET, prepared(1, 2), 23)
+    expect(types(sent)).toEqual(['PREPARE', 'PREPARE', 'COMMIT', 'COMMIT'])
   })
 
   it('moves a connection to one place at a time', () => {
@@ -249,6 +285,18 @@ describe('the target', () => {
     expect(types(sent)).toEqual(['PREPARED'])
     expect(state.adopted).toBe(1)
     expect(shifts.size).toBe(0)
+  })
+
+  it('says PREPARED again while no COMMIT comes, and not before it is', () => {
+    const { shifts, sent, fetched } = target()
+    shifts.receive(SOURCE, prepare(1), 0)
+    shifts.expire(PREPARED_REPEAT_MS)
+    expect(sent).toEqual([])
+    shifts.checked(fetched[0] as Prepare, undefined)
+    for (let now = PREPARED_REPEAT_MS; now < DORMANT_MS; now++) shifts.expire(now)
+    expect(new Set(types(sent))).toEqual(new Set(['PREPARED']))
+    expect(sent.length).toBeGreaterThan(5)
+    expect(sent.length).toBeLessThan(12)
   })
 
   it('is not disturbed by a second copy of any message', () => {

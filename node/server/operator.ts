@@ -229,13 +229,15 @@ async function shiftOrdered(host: OperatorHost, details: unknown): Promise<Shift
 async function spread(host: OperatorHost, details: unknown): Promise<Spread | undefined> {
   if (!Array.isArray(details) || !details.every(Number.isSafeInteger)) return undefined
   const targets = details as number[]
+  // TIME-WAIT ends with the node (RFC 9293 §3.4.2 has the clock of initial sequence numbers for that, which is the cluster's).
+  const left = () => host.owner.connections - host.owner.timeWait
   const chosen: Connection[] = []
   for (const entry of host.owner.byId.values()) {
-    if (entry.kind === 'connection' && chosen.push(entry) === MAX_SPREAD) break
+    if (entry.kind === 'connection' && !entry.isInTimeWait && chosen.push(entry) === MAX_SPREAD) break
   }
   if (targets.length === 0) {
     return {
-      left: host.owner.connections,
+      left: left(),
       shifted: 0,
       stayed: chosen.map(({ id }) => [id, 'NO_TARGET'] as const),
     }
@@ -244,7 +246,7 @@ async function spread(host: OperatorHost, details: unknown): Promise<Spread | un
   const stayed = outcomes
     .filter(({ ok }) => !ok)
     .map(({ connection, reason }) => [connection, reason] as const)
-  return { left: host.owner.connections, shifted: outcomes.length - stayed.length, stayed }
+  return { left: left(), shifted: outcomes.length - stayed.length, stayed }
 }
 
 function shiftEach(

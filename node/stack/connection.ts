@@ -101,6 +101,10 @@ export class Connection implements Flow, Timed {
     return this.#resting
   }
 
+  get isInTimeWait(): boolean {
+    return this.#resting !== undefined || this.#tcb?.state === 'TIME-WAIT'
+  }
+
   get isPutAway(): boolean {
     return this.#putAway !== undefined
   }

@@ -18,19 +18,30 @@ import { adopt, countOwned } from '../tcp/adoption.ts'
 import { Connection, Forward } from './connection.ts'
 import { count, countDuration } from './counters.ts'
 import { TOMBSTONE_MS } from './forwards.ts'
-import type { Owner } from './owner.ts'
-import { SHIFT_PROTOCOL } from './owner.ts'
+import { encodeOwnerMessage, type PacketMessage } from './messages.ts'
+import { OWNER_PROTOCOL, type Owner, SHIFT_PROTOCOL } from './owner.ts'
 import type { ShiftCause } from './shift-log.ts'
 
 /** A connection that carries more by value is not taken: unread uploads are bounded by the receive buffer. */
 const MAX_OCTETS_BY_VALUE = 8 * 1024 * 1024
 
+/** Packets that followed COMMITs which are not yet answered, of all connections: beyond it they are passed on and forgotten. */
+const MAX_HELD_OCTETS = 16 * 1024 * 1024
+
+/** A connection whose COMMIT is out and not yet answered: kept whole, because a refusal gives it back. */
+interface Given {
+  readonly connection: Connection
+  /** What came for it since: it goes once more after each repetition of COMMIT, for it was lost with it. */
+  readonly held: PacketMessage[]
+  octets: number
+}
+
 export class OwnerShifts {
   readonly outgoing: OutgoingShifts
   readonly incoming: IncomingShifts
   readonly #owner: Owner
-  /** Connections whose COMMIT is out and not yet answered: kept whole, because a refusal gives them back. */
-  readonly #given = new Map<number, Connection>()
+  readonly #given = new Map<number, Given>()
+  #heldOctets = 0
 
   constructor(owner: Owner) {
     this.#owner = owner
@@ -39,6 +50,7 @@ export class OwnerShifts {
       requirements: id => this.#requirements(id),
       needsSteering: id => this.#needsSteering(id),
       steer: (id, epoch, to) => this.#steer(id, epoch, to),
+      unsteer: (id, epoch) => this.#steer(id, epoch, owner.config.id),
       freeze: (id, now) => this.#freeze(id, now),
       thaw: id => this.#thaw(id),
       release: (id, epoch, to, now) => this.#release(id, epoch, to, now),
@@ -64,11 +76,15 @@ export class OwnerShifts {
     done: (result: ShiftResult) => void,
   ): void {
     const { environment } = this.#owner
+    // Given away already, or over: whoever decided this had not heard of it.
+    if (!this.#owner.owns(connection)) return done({ ok: false, reason: 'CLOSED' })
     const finish = (result: ShiftResult) => {
       this.#finished(connection, result, now)
       this.#log(connection.id, to, cause, result, now)
       done(result)
     }
+    // TIME-WAIT holds nothing that anybody could want elsewhere, and is given up rather than moved.
+    if (connection.isInTimeWait) return finish({ ok: false, reason: 'NOT_SHIFTABLE' })
     if (to === this.#owner.config.id || !environment.reachable(to)) {
       return finish({ ok: false, reason: 'UNKNOWN_TARGET' })
     }
@@ -120,7 +136,34 @@ export class OwnerShifts {
   }
 
   #send(to: number, message: ShiftMessage): boolean {
-    return this.#owner.environment.send(to, [SHIFT_PROTOCOL, ...encodeShiftMessage(message)])
+    const sent = this.#owner.environment.send(to, [SHIFT_PROTOCOL, ...encodeShiftMessage(message)])
+    if (message.type === 'COMMIT') this.#repeatHeld(to, message.connection)
+    return sent
+  }
+
+  /** A packet of a connection is passed on to its new owner: where that may have to be done again, it is kept. */
+  passedOn(id: number, packet: PacketMessage): void {
+    const given = this.#given.get(id)
+    const octets = packet.octets.length
+    if (given === undefined || this.#heldOctets + octets > MAX_HELD_OCTETS) return
+    given.held.push(packet)
+    given.octets += octets
+    this.#heldOctets += octets
+  }
+
+  #repeatHeld(to: number, id: number): void {
+    for (const packet of this.#given.get(id)?.held ?? []) {
+      this.#owner.environment.sendDroppable(to, [OWNER_PROTOCOL, ...encodeOwnerMessage(packet)])
+    }
+  }
+
+  /** COMMIT is answered, or will not be. */
+  #takeGiven(id: number): Connection | undefined {
+    const given = this.#given.get(id)
+    if (given === undefined) return undefined
+    this.#given.delete(id)
+    this.#heldOctets -= given.octets
+    return given.connection
   }
 
   #connection(id: number): Connection | undefined {
@@ -164,7 +207,7 @@ export class OwnerShifts {
     countOwned(connection.tcb, -1)
     this.#owner.remove(connection)
     this.leaving(connection)
-    this.#given.set(id, connection)
+    this.#given.set(id, { connection, held: [], octets: 0 })
     const forgetAt = this.#owner.isDispatcher ? Number.POSITIVE_INFINITY : now + TOMBSTONE_MS
     const { request, timestamps } = connection
     const forward = new Forward(id, epoch, connection, to, forgetAt, timestamps, request)
@@ -174,9 +217,8 @@ export class OwnerShifts {
   }
 
   #reclaim(id: number, epoch: number, now: number): void {
-    const connection = this.#given.get(id)
+    const connection = this.#takeGiven(id)
     if (connection === undefined) return
-    this.#given.delete(id)
     connection.frozen = false
     connection.epoch = epoch
     countOwned(connection.tcb, 1)
@@ -192,7 +234,13 @@ export class OwnerShifts {
       counters.confirmed++
       countDuration(counters.shiftMs, result.ms)
     }
-    if (this.#given.delete(connection.id)) application.released(connection, now)
+    if (this.#takeGiven(connection.id) === undefined) return
+    application.released(connection, now)
+    // A dispatcher's record ends with its node.
+    if (result.ok || this.#owner.isDispatcher) return
+    // It has ended with its target: who still speaks to it is to hear so from the dispatcher.
+    const forward = this.#owner.byId.get(connection.id)
+    if (forward?.kind === 'forward') this.#owner.forwards.remove(forward)
   }
 
   #log(connection: number, to: number, cause: ShiftCause, result: ShiftResult, startedAt: number): void {

@@ -3,7 +3,6 @@
  * A node and the dispatcher are the same here but for what they do with a SYN and with packets that nobody knows.
  * It holds the flows, their timers and the packet path; how connections change hands is in `owner-shifts.ts`.
  */
-import type { Flow } from '../../clone/flow.ts'
 import { MAX_DORMANT } from '../../shift/incoming.ts'
 import { MAX_OUTGOING, type ShiftResult } from '../../shift/outgoing.ts'
 import { countOwned } from '../tcp/adoption.ts'
@@ -29,9 +28,15 @@ import { Forwards } from './forwards.ts'
 import { Internet, NOT_RETURNED } from './internet.ts'
 import type { Usage } from './limits.ts'
 import { Listener } from './listener.ts'
-import { decodeOwnerMessage, encodeOwnerMessage, MAX_HOPS, type OwnerMessage } from './messages.ts'
+import {
+  decodeOwnerMessage,
+  type OwnerMessage,
+  type PacketMessage,
+  type ReturnedMessage,
+} from './messages.ts'
 import type { OwnerConfig, OwnerEnvironment } from './owner-environment.ts'
 import { OwnerShifts } from './owner-shifts.ts'
+import { flowOf, PacketPasser } from './packet-passer.ts'
 import { Population } from './population.ts'
 import { PUT_AWAY_AFTER_MS } from './put-away.ts'
 import { ReceiveMemory } from './receive-memory.ts'
@@ -66,6 +71,7 @@ export class Owner {
   readonly #timers = new TimerQueue<Connection>()
   readonly #emitter: Emitter
   readonly #internet: Internet
+  readonly #passer: PacketPasser
   readonly #shifts: OwnerShifts
   readonly #listener: Listener | undefined
   readonly #segment = createSegment()
@@ -81,6 +87,8 @@ export class Owner {
   #now = 0
   /** Of the packet under way, a SYN that took over a connection in TIME-WAIT: what its ISN must not be below. */
   #leastIsn: number | undefined = undefined
+  /** Of the packet under way, which other owner passed it on to us. */
+  #passedBy = NOT_RETURNED
   #sweepAt = Number.POSITIVE_INFINITY
   connections = 0
 
@@ -93,9 +101,10 @@ export class Owner {
     const forgotten = ({ id, epoch }: Forward) => this.epochs.note(id, epoch, this.#now)
     this.forwards = new Forwards(this.flows, this.byId, forgotten, limits.forwards)
     this.#emitter = new Emitter(config.vips, batch => environment.transmit(batch))
+    this.#passer = new PacketPasser(config, environment, this.counters)
     this.#internet = new Internet(this, this.#emitter, {
-      passOn: (to, batch, index, hops) => this.#passOn(to, batch, index, hops),
-      giveBack: (batch, index, hops) => this.#giveBack(batch, index, hops, undefined),
+      passOn: (to, batch, index, hops) => void this.#passer.passOn(to, batch, index, hops),
+      giveBack: (batch, index, hops) => this.#passer.giveBack(batch, index, hops, undefined),
       advance: (connection, now) => this.#advance(connection, now),
     })
     this.#shifts = new OwnerShifts(this)
@@ -115,6 +124,10 @@ export class Owner {
 
   get #isFull(): boolean {
     return this.connections >= this.config.limits.connections
+  }
+
+  get timeWait(): number {
+    return this.#population.timeWait
   }
 
   get shifting(): number {
@@ -349,8 +362,13 @@ export class Owner {
     else if (entry.kind === 'connection') {
       if (this.#isSuccessor(entry, now)) this.#unknown(batch, index, hops, returnedBy, now)
       else this.#deliver(entry, now)
-    } else if (entry.to !== returnedBy) this.#passOn(entry.to, batch, index, hops)
-    else {
+    } else if (entry.to === this.#passedBy && this.#shifts.incoming.awaits(entry.id)) {
+      // Its COMMIT was lost; what it passes on comes once more behind the next.
+      count(this.counters.discarded, 'not-there-yet')
+    } else if (entry.to !== returnedBy) {
+      const packet = this.#passer.passOn(entry.to, batch, index, hops)
+      if (packet !== undefined) this.#shifts.passedOn(entry.id, packet)
+    } else {
       // Our record says that this flow is the sender's, and the sender knows nothing of it: it has ended. Unless its
       // COMMIT is still on the way.
       if (this.#shifts.outgoing.has(entry.id)) return count(this.counters.discarded, 'not-there-yet')
@@ -465,7 +483,7 @@ export class Owner {
     this.#leastIsn = undefined
     if (!this.isDispatcher) {
       this.counters.unknownPackets++
-      return this.#giveBack(batch, index, hops, leastIsn)
+      return this.#passer.giveBack(batch, index, hops, leastIsn)
     }
     if ((segment.flags & (SYN | ACK | RST)) === SYN) return this.#accept(leastIsn, now)
     const named = segment.hasTimestamps
@@ -477,7 +495,8 @@ export class Owner {
       (segment.flags & ACK) !== 0 &&
       this.environment.reachable(named)
     ) {
-      return this.#passOn(named, batch, index, hops)
+      this.#passer.passOn(named, batch, index, hops)
+      return
     }
     if ((segment.flags & RST) !== 0 || !this.environment.settled()) {
       return count(this.counters.discarded, 'unknown-flow')
@@ -485,7 +504,7 @@ export class Owner {
     if (this.#acceptCookie(now)) return
     if (!resetFor(segment, this.#out)) return
     this.counters.resetsSent++
-    this.#emitter.emit(this.#flowOfSegment(), this.#out, undefined)
+    this.#emitter.emit(flowOf(this.#segment), this.#out, undefined)
   }
 
   #accept(leastIsn: number | undefined, now: number): void {
@@ -493,12 +512,12 @@ export class Owner {
     if (segment.dstPort !== this.config.vips.port) {
       if (!resetFor(segment, this.#out)) return
       this.counters.resetsSent++
-      return this.#emitter.emit(this.#flowOfSegment(), this.#out, undefined)
+      return this.#emitter.emit(flowOf(this.#segment), this.#out, undefined)
     }
     const wallMs = this.environment.wallMs()
     const { halfOpen } = this.#population
     const tcb = this.#listener?.syn(segment, leastIsn, halfOpen, this.#isFull, wallMs, now, this.#out)
-    if (tcb === undefined) return this.#emitter.emit(this.#flowOfSegment(), this.#out, undefined)
+    if (tcb === undefined) return this.#emitter.emit(flowOf(this.#segment), this.#out, undefined)
     this.#begin(tcb, now)
   }
 
@@ -517,7 +536,7 @@ export class Owner {
   }
 
   #begin(tcb: Tcb, now: number): Connection {
-    const connection = new Connection(this.config.idBase + this.#nextId++, 0, this.#flowOfSegment(), tcb)
+    const connection = new Connection(this.config.idBase + this.#nextId++, 0, flowOf(this.#segment), tcb)
     connection.since = this.environment.nowSecond()
     this.install(connection)
     this.counters.accepted++
@@ -525,51 +544,14 @@ export class Owner {
     return connection
   }
 
-  #flowOfSegment(): Flow {
-    const segment = this.#segment
-    return {
-      family: segment.family,
-      remote0: segment.src0,
-      remote1: segment.src1,
-      remote2: segment.src2,
-      remote3: segment.src3,
-      remotePort: segment.srcPort,
-      localPort: segment.dstPort,
-    }
-  }
-
-  /** To the dispatcher, which knows more. */
-  #giveBack(batch: PacketBatch, index: number, hops: number, leastIsn: number | undefined): void {
-    if (hops >= MAX_HOPS) {
-      this.counters.droppedForwards++
-      return
-    }
-    const octets = batch.copyOf(index)
-    this.#sendPacket(this.config.dispatcherId, { type: 'RETURNED', hops: hops + 1, octets, leastIsn })
-  }
-
-  #passOn(to: number, batch: PacketBatch, index: number, hops: number): void {
-    if (hops >= MAX_HOPS || to === this.config.id) {
-      this.counters.droppedForwards++
-      return
-    }
-    this.#sendPacket(to, { type: 'PACKET', hops: hops + 1, octets: batch.copyOf(index) })
-  }
-
-  #sendPacket(to: number, message: OwnerMessage): void {
-    const sent = this.environment.sendDroppable(to, [OWNER_PROTOCOL, ...encodeOwnerMessage(message)])
-    if (sent) this.counters.forwardedPackets++
-    else this.counters.droppedForwards++
-  }
-
   #message(from: number, message: OwnerMessage, now: number): void {
     switch (message.type) {
       case 'PACKET':
         this.counters.receivedForwards++
-        return this.#inject(message.octets, message.hops, NOT_RETURNED, now)
+        return this.#inject(message, from, now)
       case 'RETURNED':
         this.#leastIsn = message.leastIsn
-        this.#inject(message.octets, message.hops, from, now)
+        this.#inject(message, from, now)
         this.#leastIsn = undefined
         return
       case 'STEERED':
@@ -582,11 +564,13 @@ export class Owner {
   }
 
   /** A packet that another owner passed to us, parsed like any other. */
-  #inject(octets: Uint8Array, hops: number, returnedBy: number, now: number): void {
+  #inject({ type, octets, hops }: PacketMessage | ReturnedMessage, from: number, now: number): void {
     this.#injected.clear()
     if (octets.length <= VNET_HEADER_OCTETS || !this.#injected.push(octets)) {
       return count(this.counters.discarded, 'bad-owner-message')
     }
-    this.#packet(this.#injected, 0, hops, returnedBy, now)
+    this.#passedBy = type === 'PACKET' ? from : NOT_RETURNED
+    this.#packet(this.#injected, 0, hops, type === 'RETURNED' ? from : NOT_RETURNED, now)
+    this.#passedBy = NOT_RETURNED
   }
 }
