@@ -87,7 +87,8 @@ export class Client {
     const segment = this.#segment
     if (this.ended || readPacket(packet, segment) !== 'tcp') return
     // Behind the end of both streams a late copy of a segment may rightly be reset.
-    if ((segment.flags & RST) !== 0 && !this.done) this.resets++
+    const isOver = this.done || this.tcb.state === 'TIME-WAIT'
+    if ((segment.flags & RST) !== 0 && !isOver) this.resets++
     segmentArrives(this.tcb, segment, now)
     this.#advance()
     retainUnread(this.tcb)
@@ -96,6 +97,12 @@ export class Client {
   /** Sends octets as they are, each call at once. */
   write(text: string): void {
     send(this.tcb, new TextEncoder().encode(text), this.#options.world.scheduler.now)
+    this.#advance()
+  }
+
+  /** Takes what has come, and goes on doing so. */
+  read(): void {
+    this.reading = true
     this.#advance()
   }
 

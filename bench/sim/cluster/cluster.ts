@@ -88,6 +88,19 @@ export interface ClusterOptions {
 
 type Core = NodeCore | DispatcherCore
 
+/** Sees what crosses the control links, and may act on it. */
+export interface LinkWatch {
+  /** False: it is lost. */
+  sent(from: number, to: number, envelope: readonly unknown[]): boolean
+  /** The receiver has done what the message makes it do. */
+  delivered(from: number, to: number, envelope: readonly unknown[]): void
+}
+
+export interface Found {
+  readonly owner: Owner
+  readonly connection: Connection
+}
+
 /** One process of the cluster. */
 interface Host {
   readonly id: number
@@ -115,6 +128,9 @@ export class Cluster {
   readonly #links = new Map<string, MessageLink<unknown[]>>()
   readonly #clients = new Map<string, Client>()
   readonly #segment = createSegment()
+  watch: LinkWatch | undefined = undefined
+  /** Whether the gateway takes elements. */
+  gatewayUp = true
   #ports = 40_000
   #runs = 0
 
@@ -207,7 +223,7 @@ export class Cluster {
   }
 
   /** The node that owns the client's connection now, and the connection. */
-  ownerOf(client: Client): { owner: Owner; connection: Connection } | undefined {
+  ownerOf(client: Client): Found | undefined {
     for (const owner of this.owners()) {
       for (const entry of owner.byId.values()) {
         if (entry.kind === 'connection' && entry.remotePort === client.tcb.flow.localPort) {
@@ -222,9 +238,30 @@ export class Cluster {
   shift(client: Client, to: number, done: (result: ShiftResult) => void = () => {}): boolean {
     const found = this.ownerOf(client)
     if (found === undefined || found.owner.config.id === DISPATCHER) return false
-    found.owner.shift(found.connection, to, this.now, 'order', done)
-    this.#wake(this.#host(found.owner.config.id))
+    this.#shift(found.owner, found.connection, to, done)
     return true
+  }
+
+  /** The same at the dispatcher, which decides it as for a request that is complete. */
+  handOver(client: Client, to: number, done: (result: ShiftResult) => void = () => {}): void {
+    const { owner } = this.dispatcher
+    const found = this.ownerOf(client)
+    if (found?.owner !== owner) throw new Error('the dispatcher does not own it')
+    Object.assign(found.connection.state as object, { shifting: true })
+    this.#shift(owner, found.connection, to, result => {
+      if (!result.ok && owner.owns(found.connection)) owner.application.resumed(found.connection, this.now)
+      done(result)
+    })
+  }
+
+  /** An owner decides about a connection that it was found at before, whether or not it still is. */
+  decideFor({ owner, connection }: Found, to: number): void {
+    this.#shift(owner, connection, to, () => {})
+  }
+
+  #shift(owner: Owner, connection: Connection, to: number, done: (result: ShiftResult) => void): void {
+    owner.shift(connection, to, this.now, 'order', done)
+    this.#wake(this.#host(owner.config.id))
   }
 
   /** Packets reach an owner, as many at once as its device would hand over: a flood from outside. */
@@ -366,8 +403,8 @@ export class Cluster {
   #steer(flow: ShiftFlow, to: number, steered: (ok: boolean) => void): void {
     this.world.scheduler.after(this.options.steerMs ?? 2, () => {
       const set = [{ ...flowKey(flow), owner: to, timeoutMs: 3_600_000 }]
-      this.steering.updateFlows({ set, remove: [] }).catch(() => {})
-      steered(this.steering.table.size > 0)
+      if (this.gatewayUp) this.steering.updateFlows({ set, remove: [] }).catch(() => {})
+      steered(this.gatewayUp && this.steering.table.size > 0)
       this.#wake(this.#host(DISPATCHER))
     })
   }
@@ -389,6 +426,7 @@ export class Cluster {
       if (!host().alive) return
       host().core.receiveMessage(peer, envelope, this.now)
       this.#wake(host())
+      this.watch?.delivered(peer, own, envelope)
     }
     end.onUp = () => {
       if (!host().alive) return
@@ -424,7 +462,9 @@ export class Cluster {
   }
 
   #send(from: number, to: number, envelope: unknown[]): boolean {
-    return this.#endOf(from, to)?.send(envelope) ?? false
+    const end = this.#endOf(from, to)
+    if (end?.isUp === true && this.watch?.sent(from, to, envelope) === false) return true
+    return end?.send(envelope) ?? false
   }
 
   #transmit(id: number, batch: PacketBatch): void {

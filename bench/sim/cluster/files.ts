@@ -36,10 +36,21 @@ export function simulatedFiles(
   seed: number,
   sizes: Readonly<Record<string, number>>,
 ): Map<string, Uint8Array> {
-  const random = new Random(seed)
-  const octets = (path: string, size: number) =>
-    path.endsWith('.txt') ? textOctets(random, size) : random.octets(size)
-  return new Map(Object.entries(sizes).map(([path, size]) => [path, octets(path, size)]))
+  const key = `${seed} ${JSON.stringify(sizes)}`
+  if (latest.key !== key) {
+    const random = new Random(seed)
+    const octets = (path: string, size: number) =>
+      path.endsWith('.txt') ? textOctets(random, size) : random.octets(size)
+    const files = new Map(Object.entries(sizes).map(([path, size]) => [path, octets(path, size)]))
+    latest = { key, files }
+  }
+  return new Map(latest.files)
+}
+
+/** Many runs in a row have the same files; their octets are never changed. */
+let latest: { readonly key: string; readonly files: ReadonlyMap<string, Uint8Array> } = {
+  key: '',
+  files: new Map(),
 }
 
 /** What can be compressed, to about a half. */

@@ -1,0 +1,59 @@
+/**
+ * Every state of a connection × how its client speaks × where it goes × what goes wrong. With CI in the environment each
+ * cell is played, elsewhere a part in which each pair of values occurs; CELL plays those whose name contains it.
+ */
+import { allCells, type Cell, nameOf, play, type Run, TARGETS } from './cell.ts'
+import { check } from './check.ts'
+import { FAULTS, NO_FAULT } from './faults.ts'
+import { pairwise } from './pairs.ts'
+import { MATRIX_STATES } from './states.ts'
+
+const SEED = 5
+
+function valuesOf({ state, family, timestamps, mode, target, fault }: Cell): readonly unknown[] {
+  return [state.name, family, timestamps, mode, target.name, fault.name]
+}
+
+function chosen(): Cell[] {
+  const all = allCells()
+  const only = process.env.CELL
+  if (only !== undefined) return all.filter(cell => nameOf(cell).includes(only))
+  return process.env.CI === undefined ? pairwise(all, valuesOf, SEED) : all
+}
+
+/** Control runs, which the cells of a state share: what happens to a shift cannot matter where there is none. */
+const controls = new Map<string, Run>()
+
+function controlOf(cell: Cell): Run {
+  const { state, family, timestamps, mode, target } = cell
+  const key = [state.name, family, timestamps, mode, target.linkMs].join()
+  const known = controls.get(key) ?? play({ ...cell, fault: NO_FAULT }, false)
+  controls.set(key, known)
+  return known
+}
+
+function failureOf(cell: Cell): string | undefined {
+  try {
+    check(cell, play(cell, true), controlOf(cell))
+    return undefined
+  } catch (error) {
+    return `${nameOf(cell)}: ${error instanceof Error ? error.message : error}`
+  }
+}
+
+describe('a shift', () => {
+  const cells = chosen()
+
+  it(`has ${MATRIX_STATES.length} states, ${TARGETS.length} targets and ${FAULTS.length} faults, in ${cells.length} of ${allCells().length} cells`, () => {
+    expect(cells.length).toBeGreaterThan(0)
+  })
+
+  it.each(MATRIX_STATES.map(({ name }) => name))('%s', name => {
+    const failures = cells
+      .filter(({ state }) => state.name === name)
+      .map(failureOf)
+      .filter(failure => failure !== undefined)
+    controls.clear()
+    expect(failures).toEqual([])
+  })
+})
