@@ -140,6 +140,10 @@ export class NodeCore {
       relieved: (to, paths) =>
         void world.send(config.dispatcherId, encodeClusterMessage({ type: 'RELIEVED', to, paths })),
     })
+    resources.onNoticed = () => {
+      this.#reporter.changed(world.now())
+      world.wake()
+    }
     this.#operator = {
       owner: this.owner,
       store: resources.store,

@@ -6,7 +6,7 @@ import type { CachedObject } from '../../cache/cached-object.ts'
 import type { CacheEntry } from '../../cache/policy.ts'
 import type { CacheStore } from '../../cache/store.ts'
 import { DEFAULT_INDEX_SETS, TargetIndex } from '../../cache/target-index.ts'
-import { madePath, type VariantMaker, Variants } from '../../cache/variants.ts'
+import { madePath, splitMadePath, type VariantMaker, Variants } from '../../cache/variants.ts'
 import { CODINGS, type ContentCoding, SUFFIXES } from '../http/content-coding.ts'
 import { DEFAULT_HTTP_SETTINGS, type HttpSettings, responseLines } from '../http/http-settings.ts'
 import type { ResponseContext } from '../http/plan.ts'
@@ -49,6 +49,8 @@ export interface RepresentationOptions {
   readonly prefix?: string
   /** How many sources share what is bounded. Default: 1. */
   readonly share?: number
+  /** Told the path within the site of each object that comes into the cache. */
+  readonly stored?: (path: string) => void
   /** Makes variants that nobody put beside their files. Default: none are made. */
   readonly maker?: VariantMaker
 }
@@ -69,6 +71,7 @@ export class RepresentationSource {
   readonly #recent = new Map<string, Recent>()
   readonly #maxRecent: number
   readonly #maker: VariantMaker | undefined
+  readonly #stored: (path: string) => void
   #checks = 0
   #retired = false
 
@@ -83,6 +86,7 @@ export class RepresentationSource {
     }
     this.#prefix = options.prefix ?? ''
     this.#maker = options.maker
+    this.#stored = options.stored ?? (() => {})
     const share = options.share ?? 1
     const sets = Math.max(MIN_INDEX_SETS, DEFAULT_INDEX_SETS / share)
     this.#index = new TargetIndex(2 ** Math.floor(Math.log2(sets)))
@@ -165,10 +169,40 @@ export class RepresentationSource {
     if (entry.object !== object) return
     const result = await this.#loader.load(this.#pathOf(object))
     if (entry.object !== object || this.#retired) return
-    if (result.kind === 'object' && result.path !== object.path) this.store.remove(object.path)
+    if (result.kind === 'object' && result.path !== object.path) this.#drop(object)
     if (result.kind === 'object') await this.#loadVariants(this.#store(result, this.#now()))
     // What is busy or changing right now may be the same again soon; the old version is consistent until then.
-    else if (result.kind !== 'busy' && result.kind !== 'unstable') this.store.remove(object.path)
+    else if (result.kind !== 'busy' && result.kind !== 'unstable') this.#drop(object)
+  }
+
+  /** Whether an object is in memory for this path, or it is remembered why there is none. */
+  isKnown(path: string): boolean {
+    return this.#peek(path) !== undefined || this.#recent.has(path)
+  }
+
+  /** The paths within the site of all objects in memory that are files, and not made of files. */
+  *cached(): Generator<string> {
+    for (const { path } of this.store.all()) {
+      if (path.startsWith(`${this.#prefix}/`) && splitMadePath(path) === undefined) {
+        yield path.slice(this.#prefix.length)
+      }
+    }
+  }
+
+  /** The file of a path may have changed. With `isMany` others an object that did is dropped, not read again. */
+  async look(path: string, isMany: boolean): Promise<void> {
+    this.#recent.delete(path)
+    const entry = this.#peek(path)
+    const object = entry?.object
+    if (entry === undefined || object === undefined) return
+    if (!isMany) return this.revalidate(entry)
+    if (!(await this.#loader.changed(object)) || entry.object !== object || this.#retired) return
+    this.#drop(object)
+  }
+
+  /** Paths that had no file may have one now. */
+  forgetRecent(): void {
+    this.#recent.clear()
   }
 
   /** The site's page for an error, as far as it is in memory; what is not is looked for, for the next time. */
@@ -269,7 +303,13 @@ export class RepresentationSource {
     // What was made of the version before is nobody's any more.
     if (held !== undefined && held.etag !== object.etag) this.#removeMade(held)
     this.store.put(object, now)
+    this.#stored(this.#pathOf(object))
     return object
+  }
+
+  #drop(object: CachedObject): void {
+    this.store.remove(object.path)
+    this.#removeMade(object)
   }
 
   #removeMade({ path }: CachedObject): void {

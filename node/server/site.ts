@@ -115,6 +115,8 @@ export interface Resources {
   ): void
   /** Variants that are made once for the cluster; undefined where there are none. */
   readonly made?: MadeVariants
+  /** Called when files were seen to have changed: others should hear of it soon. */
+  onNoticed?: () => void
   /** Brings the octets at `offset` of an object that is streamed into memory; false where that version is gone. */
   read(object: CachedObject, offset: number, done: (ok: boolean) => void): void
 }

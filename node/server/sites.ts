@@ -14,6 +14,7 @@ import type { Resource } from '../http/representation.ts'
 import type { RequestHead } from '../http/request-head.ts'
 import { encode } from './coder.ts'
 import { ContentTags, tagOf } from './content-tag.ts'
+import { FileChanges, MAX_WATCHED_DIRECTORIES } from './file-changes.ts'
 import { Loader } from './loader.ts'
 import { MadeVariants } from './made-variants.ts'
 import { RepresentationSource } from './representation-source.ts'
@@ -22,6 +23,9 @@ import type { Resources } from './site.ts'
 import { SiteTable, splitSitePath } from './site-table.ts'
 import { StreamFiles } from './stream-files.ts'
 
+/** Directories that a site may watch, however many sites there are. */
+const MIN_WATCHED = 4
+
 /** A site that a reload took away may still be asked for by connections on their way. */
 const GONE: Resource<CachedObject> = { kind: 'missing' }
 
@@ -29,6 +33,7 @@ interface ServedSite {
   readonly settings: SiteSettings
   readonly loader: Loader
   readonly source: RepresentationSource
+  readonly changes: FileChanges
 }
 
 export class Sites implements Resources {
@@ -37,6 +42,8 @@ export class Sites implements Resources {
   readonly #streamFiles = new StreamFiles(new Streams(new BlockPool(MAX_STREAM_OCTETS)))
   readonly #tags = new ContentTags()
   readonly made: MadeVariants
+  /** Files were seen to have changed, and the cache holds what is true. */
+  onNoticed: () => void = () => {}
   #table: SiteTable
   #sites: ReadonlyMap<string, ServedSite> = new Map()
 
@@ -133,6 +140,11 @@ export class Sites implements Resources {
     else object.stream.want(offset, done)
   }
 
+  /** Ends the watching of files. */
+  close(): void {
+    for (const { changes } of this.#sites.values()) changes.close()
+  }
+
   #site(name: string): ServedSite | undefined {
     return this.#sites.get(name)
   }
@@ -150,9 +162,18 @@ export class Sites implements Resources {
       listing: http.listing,
     })
     const { store, made: maker } = this
-    const common = { store, loader, now: this.#now, maker }
+    const common = { store, loader, now: this.#now, maker, stored: (path: string) => changes.stored(path) }
     const source = new RepresentationSource({ ...common, settings: http, prefix, share })
-    return { settings, loader, source }
+    const changes = new FileChanges({
+      root: loader.root,
+      max: Math.max(MIN_WATCHED, Math.floor(MAX_WATCHED_DIRECTORIES / share)),
+      cached: () => source.cached(),
+      forget: () => source.forgetRecent(),
+      isKnown: path => source.isKnown(path),
+      look: (path, isMany) => source.look(path, isMany),
+      settled: () => this.onNoticed(),
+    })
+    return { settings, loader, source, changes }
   }
 
   /** Brings the pages for errors into the cache, so that the first error has its page. */
@@ -168,7 +189,8 @@ export class Sites implements Resources {
   }
 
   /** What it put into the cache is another site's by now, or nobody's. */
-  #close({ settings, source }: ServedSite): void {
+  #close({ settings, source, changes }: ServedSite): void {
+    changes.close()
     source.retire()
     const start = `${settings.name}/`
     const paths = [...this.store.all()].map(({ path }) => path).filter(path => path.startsWith(start))
