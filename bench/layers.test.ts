@@ -18,6 +18,8 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
   'node/tun': ['node/tun', 'node:', 'node-tuntap'],
   'node/control': ['node/control', 'node:', 'ws', 'msgpackr'],
   'node/stack': ['node/stack', 'node/tun', 'node/tcp', 'node/wire', 'clone', 'shift'],
+  'node/app': ['node/app', 'node/stack', 'node/tcp', 'node/wire', 'shift', 'node:', 'msgpackr'],
+  'node/examples': ['gyre', 'node:', 'ws'],
   'node/server': [
     'node/',
     'cache',

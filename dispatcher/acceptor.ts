@@ -55,6 +55,12 @@ export interface AcceptorHost {
   pathOf(head: RequestHead): string | number
   /** The node for a path, or undefined where no node is up; `not` are those that have refused already. */
   place(path: string, not: readonly number[]): number | undefined
+  /** Whether a node runs an application on this port. */
+  hasApp(port: number): boolean
+  /** The node for a connection to the port of an application. */
+  placeApp(port: number, not: readonly number[]): number | undefined
+  /** The port whose requests are read here. */
+  readonly port: number
   shift(connection: Connection, to: number, now: number, done: (result: ShiftResult) => void): void
   /** Something was queued outside of a callback. */
   touched(connection: Connection): void
@@ -75,6 +81,10 @@ export class Acceptor implements Application {
     this.#host = host
     this.#limits = limits.pace
     this.#clients = new ClientTable(limits.clients)
+  }
+
+  listens(port: number): boolean {
+    return port === this.#host.port || this.#host.hasApp(port)
   }
 
   accepted(connection: Connection, now: number): void {
@@ -111,6 +121,7 @@ export class Acceptor implements Application {
 
   #advanced(connection: Connection, state: Accepted, events: number, now: number): void {
     if (state.answered) return this.#linger(connection.tcb, state, now)
+    if (this.#isApp(connection.localPort)) return this.#placeApp(connection, state, now)
     // Told at once: where a head were waited for, the limit would be none.
     if (state.excess && connection.tcb.state !== 'SYN-RECEIVED')
       return this.#answer(connection, state, 429, now)
@@ -120,6 +131,18 @@ export class Acceptor implements Application {
       state.answered = true
       close(connection.tcb, now)
     }
+  }
+
+  #isApp(port: number): boolean {
+    return port !== this.#host.port || this.#host.hasApp(port)
+  }
+
+  /** What the client says is the application's matter: it is placed before it says anything. */
+  #placeApp(connection: Connection, state: Accepted, now: number): void {
+    if (connection.tcb.state === 'SYN-RECEIVED') return
+    connection.request = `port ${connection.localPort}`
+    if (state.excess) return abort(connection.tcb)
+    this.#shift(connection, state, undefined, now)
   }
 
   /** What follows the answer is thrown away, so that no reset for it overtakes the answer (RFC 9112 §9.6). */
@@ -192,10 +215,12 @@ export class Acceptor implements Application {
     return true
   }
 
-  #shift(connection: Connection, state: Accepted, path: string, now: number): void {
-    const to = state.refusedBy.length < MAX_TRIES ? this.#host.place(path, state.refusedBy) : undefined
+  /** `path`: undefined for an application's connection. */
+  #shift(connection: Connection, state: Accepted, path: string | undefined, now: number): void {
+    const to = this.#place(connection.localPort, path, state.refusedBy)
     if (to === undefined) {
-      this.#answer(connection, state, 503, now)
+      if (path === undefined) abort(connection.tcb)
+      else this.#answer(connection, state, 503, now)
       this.#await(connection, state, now)
       return this.#host.touched(connection)
     }
@@ -206,6 +231,11 @@ export class Acceptor implements Application {
       state.refusedBy.push(to)
       this.#shift(connection, state, path, now)
     })
+  }
+
+  #place(port: number, path: string | undefined, refusedBy: readonly number[]): number | undefined {
+    if (refusedBy.length >= MAX_TRIES) return undefined
+    return path === undefined ? this.#host.placeApp(port, refusedBy) : this.#host.place(path, refusedBy)
   }
 
   #answer(connection: Connection, state: Accepted, status: number, now: number): void {

@@ -90,6 +90,9 @@ export class DispatcherCore {
         pathOf: head => this.#sites.pathOf(head),
         place: (path, not) => this.place(path, not),
         shift: (connection, to, now, done) => this.owner.shift(connection, to, now, 'placement', done),
+        port: config.vips.port,
+        hasApp: port => this.members.hasApp(port),
+        placeApp: (port, not) => this.#placeApp(port, not),
         touched: connection => this.owner.touched(connection, world.now()),
         owns: connection => this.owner.owns(connection),
         nowSecond: () => world.nowSecond(),
@@ -131,6 +134,13 @@ export class DispatcherCore {
     // Counted at once: reports come too seldom to spread a burst.
     if (member !== undefined) member.connections++
     return chosen
+  }
+
+  /** The node for a connection to an application's port: the least loaded of those that run it. */
+  #placeApp(port: number, not: readonly number[]): number | undefined {
+    const chosen = this.members.runs(port, not)
+    if (chosen !== undefined) chosen.connections++
+    return chosen?.id
   }
 
   /**
@@ -240,6 +250,11 @@ export class DispatcherCore {
         member.connections = message.connections
         member.draining = message.draining
         member.segmentsPerSecond = message.segmentsPerSecond
+        return
+      }
+      case 'PORTS': {
+        const member = this.members.get(from)
+        if (member !== undefined) member.ports = message.ports
         return
       }
       case 'PLACE': {

@@ -21,6 +21,7 @@ const OPTIONS: InstancesOptions = {
   tun: 'tun0',
   pcap: '/tmp/run-node1.pcapng',
   pcapOctets: 1_000_000,
+  app: '/srv/chat.js',
 }
 
 describe('the instances of a node', () => {

@@ -46,6 +46,7 @@ import {
 } from './options.ts'
 import {
   adminTokenOption,
+  appOption,
   configOption,
   modeOption,
   PCAP_TEXT,
@@ -78,10 +79,12 @@ type Flags<T> = Omit<
   | 'root'
   | 'config'
   | 'pcap'
+  | 'app'
 > & {
   readonly vip6: string
   readonly address6?: string
   readonly pcap?: string
+  readonly app?: string
   readonly admin?: Endpoint
   readonly adminFd?: number
   readonly adminToken?: string
@@ -206,6 +209,7 @@ function registerNode(program: Command): void {
   command
     .description('own connections and serve files')
     .requiredOption('--dispatcher <url>', 'control link of the dispatcher, ws://HOST:PORT', controlUrl)
+    .addOption(appOption())
     .option(
       '--instances <count>',
       'owners on this machine, to use several cores: their ids, control ports and devices follow the first’s',
@@ -219,6 +223,7 @@ function registerNode(program: Command): void {
         ...fileOf(command, flags),
         address6: flags.address6,
         pcap: flags.pcap,
+        app: flags.app,
       }
       if (options.instances > 1 && options.mode === 'clone') {
         command.error('error: --instances needs --mode shift', { exitCode: 1 })

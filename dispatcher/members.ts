@@ -23,10 +23,14 @@ export interface Member {
   connections: number
   /** Segments that it sends a second, as last told; a super-segment is one. */
   segmentsPerSecond: number
+  /** On which its applications listen. */
+  ports: readonly number[]
 }
 
+type Told = 'up' | 'downSince' | 'draining' | 'connections' | 'segmentsPerSecond' | 'ports'
+
 /** What of a member is known by its link. */
-export type Introduced = Omit<Member, 'up' | 'downSince' | 'draining' | 'connections' | 'segmentsPerSecond'>
+export type Introduced = Omit<Member, Told>
 
 /** What a node has to do: for what its connections are about to ask, and for what they are being sent. */
 export function loadOf({ connections, segmentsPerSecond }: Member): number {
@@ -58,6 +62,7 @@ export class Members {
       draining: false,
       connections: 0,
       segmentsPerSecond: 0,
+      ports: [],
     })
   }
 
@@ -80,6 +85,22 @@ export class Members {
   /** Who takes the connections of `node`, the least loaded first. */
   takers(node: number): number[] {
     return [...this.candidates([node])].sort((a, b) => a.load - b.load).map(({ id }) => id)
+  }
+
+  /** Whether a node that is up, or may come back, runs an application on `port`. */
+  hasApp(port: number): boolean {
+    for (const { ports } of this.#members.values()) if (ports.includes(port)) return true
+    return false
+  }
+
+  /** The least loaded node that runs an application on `port` and takes connections. */
+  runs(port: number, not: readonly number[]): Member | undefined {
+    let best: Member | undefined
+    for (const member of this.#members.values()) {
+      if (!member.up || member.draining || not.includes(member.id) || !member.ports.includes(port)) continue
+      if (best === undefined || loadOf(member) < loadOf(best)) best = member
+    }
+    return best
   }
 
   /** Who may be given connections, by id. */

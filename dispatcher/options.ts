@@ -97,6 +97,8 @@ export interface DispatcherOptions extends OwnerOptions {
 }
 
 export interface NodeOptions extends OwnerOptions {
+  /** A module that calls `listen` of package `gyre`, absolute; undefined: none. */
+  readonly app: string | undefined
   readonly dispatcher: Endpoint
 }
 

@@ -28,7 +28,12 @@ export function ownerFlags(options: OwnerOptions): string[] {
 }
 
 export function nodeFlags(options: NodeOptions): string[] {
-  return [...ownerFlags(options), '--dispatcher', `ws://${endpointText(options.dispatcher)}`]
+  const { app, dispatcher } = options
+  return [
+    ...ownerFlags(options),
+    ...['--dispatcher', `ws://${endpointText(dispatcher)}`],
+    ...(app === undefined ? [] : ['--app', app]),
+  ]
 }
 
 /** Roles that are started together record each into a file of its own: `run.pcapng` becomes `run-node1.pcapng`. */

@@ -6,6 +6,8 @@ import { randomBytes } from 'node:crypto'
 import { DEFAULT_DRAIN_MS } from '../dispatcher/admin/api.ts'
 import type { Configuration, NodeOptions, RunningRole } from '../dispatcher/options.ts'
 import { bringUpTun, FIRST_METRIC } from '../dispatcher/steering/tun-routes.ts'
+import { runApp } from './app/run-app.ts'
+import { provideRuntime } from './app/runtime.ts'
 import { createIncarnation, type Hello, PROTOCOL_VERSION } from './control/hello.ts'
 import { Mesh } from './control/mesh.ts'
 import { AccessLog } from './server/access-log.ts'
@@ -124,6 +126,11 @@ export async function runNode(options: NodeOptions, configuration: Configuration
     configuration.limits,
   )
   const driver = new Driver(core, device)
+  if (options.app !== undefined) {
+    provideRuntime(core.runtime)
+    // Its ports are open when the dispatcher hears of this node.
+    await runApp(options.app)
+  }
   await mesh.listen(listen.port, listen.host)
   const { dispatcher } = options
   mesh.dial({ id: DISPATCHER_ID, address: `${dispatcher.host}:${dispatcher.port}` })

@@ -33,6 +33,15 @@ export const SHIFT_REFUSALS = [
   'CHANGED',
   'BUSY',
   'STEERING',
+  'PINNED',
+  'NO_EXPORT',
+  'NOT_NOW',
+  'BAD_STATE',
+  'STATE_TOO_LARGE',
+  'UNREAD',
+  'UNWRITTEN',
+  'PIPED',
+  'NO_APPLICATION',
 ] as const
 export type ShiftRefusal = (typeof SHIFT_REFUSALS)[number]
 

@@ -45,6 +45,8 @@ export interface OutgoingHost {
   send(to: number, message: ShiftMessage): boolean
   /** The keys and the octets by value that a snapshot would carry now; undefined when the connection is gone. */
   requirements(connection: number): Required | undefined
+  /** Why the connection cannot be frozen at this instant, or undefined. */
+  movable(connection: number, now: number): ShiftRefusal | undefined
   /** Whether the kernel must be told before COMMIT (a client without timestamps). */
   needsSteering(connection: number): boolean
   /** Points the flow at `to`, and calls `steered` of this table when done. May be called again. */
@@ -272,6 +274,8 @@ export class OutgoingShifts {
     if (!requirements.needs.every(need => shift.needs.includes(need))) {
       return this.#prepareAgain(shift, requirements, now)
     }
+    const refusal = this.#host.movable(shift.connection, now)
+    if (refusal !== undefined) return this.#abort(shift, refusal, now)
     const { connection, epoch, flow } = shift
     const snapshot = this.#host.freeze(connection, now)
     const commit: Commit = {

@@ -32,6 +32,7 @@ function source(needs: () => readonly string[] = () => ['/a'], steering = false)
       if (state.up) sent.push(message)
       return state.up
     },
+    movable: () => undefined,
     requirements: () => (state.owned ? { needs: needs(), octets: 0 } : undefined),
     needsSteering: () => steering,
     steer: () => {

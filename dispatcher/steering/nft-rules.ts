@@ -76,7 +76,10 @@ function declarations(spec: TableSpec, family: 4 | 6): string[] {
   return [`  map owners${family} { ${owners} }`, ...lines]
 }
 
-/** Which packets the rules look at: whole TCP packets to the service. Only the first fragment has ports. */
+/**
+ * Which packets the rules look at: whole TCP packets to the virtual addresses, whatever the port, because applications
+ * listen on ports of their own. Only the first fragment has ports.
+ */
 function admission({ service }: TableSpec, family: 4 | 6): string {
   if (family === 4) return `ip daddr ${service.vip} ip frag-off & 0x3fff == 0 meta l4proto tcp`
   return `ip6 daddr ${service.vip6} exthdr frag missing meta l4proto tcp`
@@ -96,7 +99,6 @@ function decisions(spec: TableSpec, family: 4 | 6): string[] {
       : `fwd ${ip} to ${key} map @${map}${family} device "${spec.outDevice}"`
   return [
     `  chain vip${family} {`,
-    `    tcp dport != ${spec.service.port} return`,
     `    counter name "packets${family}"`,
     ...(spec.kind === 'relay'
       ? []

@@ -74,6 +74,7 @@ interface UpFlags {
   readonly detach?: true
   readonly config?: string
   readonly pcap?: string
+  readonly app?: string
   readonly pcapOctets: number
 }
 
@@ -112,6 +113,7 @@ export function registerUp(program: Command, paths: UpPaths): void {
       'memory of each node for files (default: a quarter of the machine’s, divided among the nodes)',
       octets(MIN_CACHE_OCTETS, MAX_CACHE_OCTETS),
     )
+    .addOption(appOption())
     .option('--name <name>', 'tells clusters on one machine apart', clusterName, DEFAULT_CLUSTER)
     .option('--pcap <file>', `${PCAP_TEXT}; each role’s name is put into the file’s`, resolvedPath)
     .addOption(pcapOctetsOption())
@@ -157,6 +159,11 @@ function adminToken(text: string): string {
 }
 
 export const PCAP_TEXT = 'record all packets, and the messages of shifts as remarks (pcapng)'
+
+export function appOption(): Option {
+  const text = 'a program that each node runs: it takes the connections to ports of its own (see `listen`)'
+  return new Option('--app <file>', text).argParser(resolvedPath)
+}
 
 export function pcapOctetsOption(): Option {
   return new Option(
@@ -315,7 +322,7 @@ async function finish(
 function optionsOf(command: Command, flags: UpFlags): ClusterOptions {
   const { name, nodes, instances, vip, vip6, port, admin, mode, steering, linkRate, cacheOctets, config } =
     flags
-  const { pcap, pcapOctets, policy } = flags
+  const { pcap, pcapOctets, policy, app } = flags
   const fromFile = config !== undefined && command.getOptionValueSource('root') !== 'cli'
   return {
     name,
@@ -325,6 +332,7 @@ function optionsOf(command: Command, flags: UpFlags): ClusterOptions {
     config,
     pcap,
     pcapOctets,
+    app,
     root: fromFile ? undefined : resolve(flags.root),
     admin,
     adminToken: flags.adminToken,

@@ -38,6 +38,7 @@ function optionsOf(more: Partial<ClusterOptions> = {}): ClusterOptions {
     cacheOctets: 2 ** 28,
     pcap: undefined,
     pcapOctets: 0,
+    app: undefined,
     ...more,
   }
 }

@@ -68,6 +68,8 @@ export interface ClusterOptions {
   readonly linkBits: number | undefined
   /** Memory of each node for files. */
   readonly cacheOctets: number
+  /** A program that each node runs, absolute; undefined: none. */
+  readonly app: string | undefined
   /** Where every owner records its packets, each with its name put in; undefined: they do not. */
   readonly pcap: string | undefined
   /** Octets of such a file at most. */
@@ -204,7 +206,7 @@ export class LocalCluster {
   /** The dispatcher first: the others dial it, and a refused attempt costs them a pause. */
   #commands(topology: Topology, secret: string): RoleCommand[] {
     const { dispatcher, nodes, gatewayNamespace, gatewayAddress, gatewayAddress6 } = topology
-    const { steering, policy, instances } = this.#options
+    const { steering, policy, instances, app } = this.#options
     const link = { host: dispatcher.address, port: DEFAULT_CONTROL_PORT }
     const gateway = {
       role: 'gateway' as const,
@@ -231,7 +233,7 @@ export class LocalCluster {
       ]),
       ...nodes.map(node =>
         this.#command(node, [
-          ...nodeFlags({ ...this.#ownerOptions(node), dispatcher: link }),
+          ...nodeFlags({ ...this.#ownerOptions(node), dispatcher: link, app }),
           ...['--instances', `${instances}`],
         ]),
       ),

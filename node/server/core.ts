@@ -2,11 +2,15 @@
  * A node whole, but for its IO: the owner with the static site on it, the reports to the dispatcher, and the answers to
  * what the dispatcher says. The program (`node/main.ts`) gives it a TUN, links and a clock; the simulator others.
  */
+import { AppConnection } from '../app/app-connection.ts'
+import { AppConnections, type AppListener } from '../app/app-connections.ts'
+import type { Runtime } from '../app/runtime.ts'
 import type { Connection } from '../stack/connection.ts'
 import { encodeOwnerMessage } from '../stack/messages.ts'
 import { OWNER_PROTOCOL, Owner } from '../stack/owner.ts'
 import type { OwnerConfig } from '../stack/owner-environment.ts'
 import type { PacketBatch } from '../tun/packet-batch.ts'
+import { type Address, formatAddress } from '../wire/address.ts'
 import type { AccessLogCounters } from './access-log.ts'
 import type { Access } from './access-trail.ts'
 import type { ServerLimits } from './limits.ts'
@@ -16,14 +20,20 @@ import {
   type ClusterMessage,
   decodeClusterMessage,
   encodeClusterMessage,
+  isPort,
+  MAX_PORTS,
   type Member,
 } from './messages.ts'
 import { answer, type OperatorHost, type ReportedLink } from './operator.ts'
 import { Relief } from './relief.ts'
 import type { Reloader } from './reloader.ts'
 import { Reporter } from './reporter.ts'
+import { Services } from './services.ts'
 import { type Resources, Site } from './site.ts'
 import { VARIANT_PROTOCOL } from './variant-messages.ts'
+
+/** First number of an envelope: a message from an application to itself on another node, then its port and its octets. */
+export const APP_PROTOCOL = 6
 
 /** Requests that wait to hear where they are best served; beyond it they are served here. */
 const MAX_PLACING = 4_096
@@ -67,6 +77,9 @@ export interface NodeWorld {
 export class NodeCore {
   readonly owner: Owner
   readonly site: Site
+  readonly apps: AppConnections
+  /** What applications of this process see of it. */
+  readonly runtime: Runtime
   readonly #world: NodeWorld
   readonly #reporter: Reporter
   readonly #relief: Relief
@@ -77,6 +90,7 @@ export class NodeCore {
   /** Every node there is, as the dispatcher last said. */
   #nodes: readonly number[]
   #token = 0
+  #members: readonly Member[] = []
   #leaving: Leaving | undefined = undefined
 
   constructor(config: OwnerConfig, world: NodeWorld, resources: Resources, limits?: ServerLimits) {
@@ -104,6 +118,15 @@ export class NodeCore {
       limits,
       world.log,
     )
+    this.apps = new AppConnections({
+      owns: connection => this.owner.owns(connection),
+      touched: connection => this.#touched(connection),
+      shift: (connection, to, done) => {
+        this.owner.shift(connection, to, world.now(), 'application', done)
+        world.wake()
+      },
+      now: () => world.now(),
+    })
     this.owner = new Owner(
       config,
       {
@@ -121,8 +144,9 @@ export class NodeCore {
         reachable: id => world.reachable(id),
         settled: () => false,
       },
-      this.site,
+      new Services(this.site, config.vips.port, this.apps),
     )
+    this.runtime = this.#createRuntime(config)
     this.#reporter = new Reporter(
       {
         send: envelope => world.send(config.dispatcherId, envelope),
@@ -135,7 +159,8 @@ export class NodeCore {
     )
     this.#relief = new Relief({
       owner: this.owner,
-      served: connection => this.site.served(connection),
+      // An application's work shows in what it sends.
+      served: connection => (connection.state instanceof AppConnection ? 0 : this.site.served(connection)),
       segments: () => config.tcp.counters.OutSegs,
       relieved: (to, paths) =>
         void world.send(config.dispatcherId, encodeClusterMessage({ type: 'RELIEVED', to, paths })),
@@ -151,7 +176,7 @@ export class NodeCore {
       requests: () => this.site.requests,
       draining: () => this.site.draining,
       drain: on => {
-        this.site.draining = on
+        this.#drain(on)
         this.#reporter.changed(world.now())
         return true
       },
@@ -171,6 +196,7 @@ export class NodeCore {
 
   receiveMessage(from: number, envelope: readonly unknown[], now: number): void {
     if (envelope[0] === VARIANT_PROTOCOL) return this.#made?.receive(from, envelope.slice(1), now)
+    if (envelope[0] === APP_PROTOCOL) return this.#toldByApp(from, envelope)
     if (envelope[0] !== CLUSTER_PROTOCOL) return this.owner.receiveMessage(from, envelope, now)
     const message = decodeClusterMessage(envelope.slice(1))
     // Only the dispatcher speaks of the cluster.
@@ -181,6 +207,7 @@ export class NodeCore {
     this.owner.peerUp(id, restarted, now)
     if (id !== this.#dispatcherId) return
     this.#reporter.linkUp(now)
+    this.#tellPorts()
     if (this.#leaving === undefined) return
     this.#leaving.until = now + this.#leaving.deadlineMs + LEAVE_GRACE_MS
     this.#sendLeave(this.#leaving.deadlineMs)
@@ -201,7 +228,7 @@ export class NodeCore {
    * the time is over, or when there has been no dispatcher for a while that could see to it.
    */
   leave(deadlineMs: number, now: number, left: () => void): void {
-    this.site.draining = true
+    this.#drain(true)
     this.#leaving = { deadlineMs, left, until: now + deadlineMs + LEAVE_GRACE_MS }
     if (!this.#sendLeave(deadlineMs)) this.#withoutDispatcher(now)
   }
@@ -225,6 +252,7 @@ export class NodeCore {
     switch (message.type) {
       case 'ROSTER':
         this.#nodes = message.members.map(({ id }) => id)
+        this.#members = message.members
         return this.#world.roster(message.members)
       case 'PLACED': {
         const placed = this.#placing.get(message.token)
@@ -239,6 +267,43 @@ export class NodeCore {
       case 'ASK':
         return void this.#answer(message.token, message.what, message.details)
     }
+  }
+
+  #drain(on: boolean): void {
+    this.site.draining = on
+    this.apps.draining = on
+  }
+
+  #createRuntime({ id, vips }: OwnerConfig): Runtime {
+    const { v4, v6 } = vips
+    return {
+      id,
+      vip: addressText(v4),
+      vip6: v6 && addressText(v6),
+      owners: () => this.#members,
+      open: listener => this.#open(listener),
+      close: listener => {
+        this.apps.close(listener)
+        this.#tellPorts()
+      },
+      tell: (port, to, octets) => this.#world.send(to, [APP_PROTOCOL, port, octets]),
+    }
+  }
+
+  #open(listener: AppListener): boolean {
+    if (this.apps.ports.length >= MAX_PORTS || !this.apps.open(listener)) return false
+    this.#tellPorts()
+    return true
+  }
+
+  /** Without a dispatcher nobody has to know; it is told everything when it comes. */
+  #tellPorts(): void {
+    this.#world.send(this.#dispatcherId, encodeClusterMessage({ type: 'PORTS', ports: this.apps.ports }))
+  }
+
+  #toldByApp(from: number, [, port, octets]: readonly unknown[]): void {
+    // A view into what the link received.
+    if (isPort(port) && octets instanceof Uint8Array) this.apps.told(from, port, octets)
   }
 
   #sendLeave(deadlineMs: number): boolean {
@@ -290,4 +355,8 @@ export class NodeCore {
     const sent = this.#world.send(this.#dispatcherId, [OWNER_PROTOCOL, ...encodeOwnerMessage(steer)])
     if (!sent) this.owner.steered(connection.id, epoch, false, this.#world.now())
   }
+}
+
+function addressText({ word0, word1, word2, word3 }: Address): string {
+  return formatAddress(word0, word1, word2, word3)
 }

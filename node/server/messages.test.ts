@@ -30,6 +30,10 @@ const message: fc.Arbitrary<ClusterMessage> = fc.oneof(
     segmentsPerSecond: fc.nat(),
   }),
   fc.record({ type: fc.constant('ASK' as const), token, what: text, details: fc.integer() }),
+  fc.record({
+    type: fc.constant('PORTS' as const),
+    ports: fc.array(fc.integer({ min: 1, max: 65_535 }), { maxLength: 4 }),
+  }),
   fc.record({ type: fc.constant('ANSWER' as const), token, value: text }),
 )
 

@@ -9,6 +9,8 @@ export const CLUSTER_PROTOCOL = 3
 export const MAX_ROSTER = 1_024
 /** Paths in one HAVE or GONE; more follow in further messages. */
 export const MAX_PATHS_PER_MESSAGE = 1_000
+/** Ports that the applications of a node listen on. */
+export const MAX_PORTS = 256
 /** A path that the cache holds is a normalised request target. */
 export const MAX_PATH_CHARS = 8_192
 const MAX_NAME_CHARS = 64
@@ -46,6 +48,8 @@ export type ClusterMessage =
   | { readonly type: 'RELIEVE'; readonly to: number; readonly load: number; readonly most: number }
   /** Node to dispatcher: connections that ask for these objects are moving there. */
   | { readonly type: 'RELIEVED'; readonly to: number; readonly paths: readonly string[] }
+  /** Node to dispatcher: applications listen on these ports (all of them, each time). */
+  | { readonly type: 'PORTS'; readonly ports: readonly number[] }
   /** Dispatcher to node: what could be moved has been moved. */
   | { readonly type: 'LEFT' }
   /** The operator's questions and orders, passed on by the dispatcher; the answer is plain data. */
@@ -65,6 +69,7 @@ const TYPES: readonly ClusterMessage['type'][] = [
   'LEFT',
   'RELIEVE',
   'RELIEVED',
+  'PORTS',
 ]
 
 export function encodeClusterMessage(message: ClusterMessage): unknown[] {
@@ -88,6 +93,8 @@ export function encodeClusterMessage(message: ClusterMessage): unknown[] {
       return [...head, message.token, message.value]
     case 'LEAVE':
       return [...head, message.deadlineMs]
+    case 'PORTS':
+      return [...head, message.ports]
     case 'LEFT':
       return head
     case 'RELIEVE':
@@ -125,6 +132,8 @@ export function decodeClusterMessage(plain: readonly unknown[]): ClusterMessage 
       return isCount(a) ? { type, token: a, value: b } : undefined
     case 'LEAVE':
       return isCount(a) ? { type, deadlineMs: a } : undefined
+    case 'PORTS':
+      return isPorts(a) ? { type, ports: a } : undefined
     case 'LEFT':
       return { type }
     case 'RELIEVE':
@@ -153,6 +162,14 @@ function isPaths(value: unknown): value is string[] {
     value.length <= MAX_PATHS_PER_MESSAGE &&
     value.every(path => isText(path, MAX_PATH_CHARS))
   )
+}
+
+function isPorts(value: unknown): value is number[] {
+  return Array.isArray(value) && value.length <= MAX_PORTS && value.every(isPort)
+}
+
+export function isPort(value: unknown): value is number {
+  return Number.isInteger(value) && (value as number) > 0 && (value as number) < 65_536
 }
 
 export function isText(value: unknown, max: number): value is string {

@@ -7,6 +7,8 @@ import type { Content } from '../tcp/content.ts'
 import type { Connection } from './connection.ts'
 
 export interface Application {
+  /** Whether connections to this port are accepted; where it is absent, those to the port of the service. */
+  listens?(port: number): boolean
   /** A connection was accepted here. Sets `connection.state`. */
   accepted(connection: Connection, now: number): void
   /** The TCB has news: `events` is a mask of `node/tcp/events.ts`. */
@@ -15,6 +17,14 @@ export interface Application {
   expired(connection: Connection, now: number): void
   /** The connection is over, or given away: nothing of it may be used any more. */
   released(connection: Connection, now: number): void
+
+  /**
+   * Why a connection cannot be given away now; undefined where it can, and where this is absent. Asked when a shift is
+   * wanted, and again (`final`) right before the connection is frozen, in one step with `exportState`.
+   */
+  movable?(connection: Connection, final: boolean, now: number): ShiftRefusal | undefined
+  /** A shift has not happened, whether or not it came to the last question; the connection goes on here. */
+  kept?(connection: Connection, now: number): void
 
   /** The application's state in plain data, for a snapshot: deadlines as time left. */
   exportState(connection: Connection, now: number): unknown

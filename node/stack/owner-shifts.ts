@@ -48,6 +48,7 @@ export class OwnerShifts {
     this.outgoing = new OutgoingShifts({
       send: (to, message) => this.#send(to, message),
       requirements: id => this.#requirements(id),
+      movable: (id, now) => this.#movable(id, now),
       needsSteering: id => this.#needsSteering(id),
       steer: (id, epoch, to) => this.#steer(id, epoch, to),
       unsteer: (id, epoch) => this.#steer(id, epoch, owner.config.id),
@@ -88,6 +89,8 @@ export class OwnerShifts {
     if (to === this.#owner.config.id || !environment.reachable(to)) {
       return finish({ ok: false, reason: 'UNKNOWN_TARGET' })
     }
+    const refusal = this.#owner.application.movable?.(connection, false, now)
+    if (refusal !== undefined) return finish({ ok: false, reason: refusal })
     connection.triedEpoch++
     this.outgoing.start(connection.id, connection.triedEpoch, connection, to, now, finish)
   }
@@ -176,6 +179,12 @@ export class OwnerShifts {
     return connection === undefined ? undefined : requirements(connection.tcb)
   }
 
+  #movable(id: number, now: number): ShiftRefusal | undefined {
+    const connection = this.#connection(id)
+    if (connection === undefined) return 'CLOSED'
+    return this.#owner.application.movable?.(connection, true, now)
+  }
+
   /** A client without timestamps echoes no id; where the dispatcher relays anyway, nobody reads the echo. */
   #needsSteering(id: number): boolean {
     const connection = this.#connection(id)
@@ -234,7 +243,10 @@ export class OwnerShifts {
       counters.confirmed++
       countDuration(counters.shiftMs, result.ms)
     }
-    if (this.#takeGiven(connection.id) === undefined) return
+    if (this.#takeGiven(connection.id) === undefined) {
+      if (!result.ok) application.kept?.(connection, now)
+      return
+    }
     application.released(connection, now)
     // A dispatcher's record ends with its node.
     if (result.ok || this.#owner.isDispatcher) return

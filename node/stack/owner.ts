@@ -509,7 +509,9 @@ export class Owner {
 
   #accept(leastIsn: number | undefined, now: number): void {
     const segment = this.#segment
-    if (segment.dstPort !== this.config.vips.port) {
+    if (!this.#listens(segment.dstPort)) {
+      // Which ports there are, the nodes say: a client that comes too early tries again.
+      if (!this.environment.settled()) return count(this.counters.discarded, 'unknown-port')
       if (!resetFor(segment, this.#out)) return
       this.counters.resetsSent++
       return this.#emitter.emit(flowOf(this.#segment), this.#out, undefined)
@@ -521,10 +523,14 @@ export class Owner {
     this.#begin(tcb, now)
   }
 
+  #listens(port: number): boolean {
+    return this.application.listens?.(port) ?? port === this.config.vips.port
+  }
+
   /** Takes the acknowledgement of a cookie; false where the segment is none and may be reset. */
   #acceptCookie(now: number): boolean {
     const listener = this.#listener
-    if (listener === undefined || this.#segment.dstPort !== this.config.vips.port) return false
+    if (listener === undefined || !this.#listens(this.#segment.dstPort)) return false
     const tcb = listener.acknowledgement(this.#segment, this.environment.wallMs(), now)
     if (tcb === undefined) return listener.awaitsCookies(now)
     if (!this.#hasRoom()) {

@@ -4,8 +4,8 @@
  */
 import type { ShiftRefusal } from '../../shift/messages.ts'
 
-/** Why a shift was begun: a first request, a later one, the operator's order, a node that is being emptied, or one that is loaded too much. */
-export const SHIFT_CAUSES = ['placement', 'request', 'order', 'drain', 'relief'] as const
+/** Why a shift was begun: a first request, a later one, the operator's order, a node that is being emptied, one that is loaded too much, or the application's own call. */
+export const SHIFT_CAUSES = ['placement', 'request', 'order', 'drain', 'relief', 'application'] as const
 export type ShiftCause = (typeof SHIFT_CAUSES)[number]
 
 /** At some 150 octets: what a watcher has missed between two questions, and the history of a connection. */

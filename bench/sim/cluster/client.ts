@@ -12,7 +12,7 @@ import { setAddresses, setFields } from '../../../node/tcp/packet-header.ts'
 import type { Flow, Tcb } from '../../../node/tcp/tcb.ts'
 import { expire, pollAt } from '../../../node/tcp/timers.ts'
 import { createTransmission } from '../../../node/tcp/transmission.ts'
-import { close, consume, retainUnread, send, unread, unreadOctets } from '../../../node/tcp/user.ts'
+import { abort, close, consume, retainUnread, send, unread, unreadOctets } from '../../../node/tcp/user.ts'
 import { createTcpHeader } from '../../../node/wire/emit.ts'
 import { createSegment, RST } from '../../../node/wire/segment.ts'
 import type { ScheduledEvent } from '../network/clock/scheduler.ts'
@@ -109,6 +109,12 @@ export class Client {
   /** No more octets will be written. */
   finish(): void {
     close(this.tcb, this.#options.world.scheduler.now)
+    this.#advance()
+  }
+
+  /** Resets the connection. */
+  abort(): void {
+    abort(this.tcb)
     this.#advance()
   }
 

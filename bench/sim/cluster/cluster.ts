@@ -183,6 +183,8 @@ export class Cluster {
     readonly pipelined?: boolean
     readonly closes?: boolean
     readonly port?: number
+    /** Where it connects to, if not to the site. */
+    readonly service?: number
     /** A client that has ended, whose port is used again. */
     readonly after?: Client
     readonly tcp?: Partial<TcpConfig>
@@ -190,9 +192,10 @@ export class Cluster {
     const flow = this.#flow(
       options.family ?? 4,
       options.after?.tcb.flow.localPort ?? options.port ?? this.#ports++,
+      options.service ?? PORT,
     )
     const wan = (this.options.wan ?? WIRE)()
-    const { port: _port, family: _family, timestamps, tcp, ...rest } = options
+    const { port: _port, service: _service, family: _family, timestamps, tcp, ...rest } = options
     const client = new Client({
       exchanges: [],
       ...rest,
@@ -506,7 +509,7 @@ export class Cluster {
     this.#host(owner ?? DISPATCHER).fromGateway(packet)
   }
 
-  #flow(family: 4 | 6, port: number): Flow {
+  #flow(family: 4 | 6, port: number, remotePort: number): Flow {
     const vip = family === 4 ? this.vips.v4 : (this.vips.v6 ?? this.vips.v4)
     const local = family === 4 ? [0, 0, 0xffff, 0x0a090001] : [0xfd09 << 16, 0, 0, 1]
     return {
@@ -520,7 +523,7 @@ export class Cluster {
       remote1: vip.word1,
       remote2: vip.word2,
       remote3: vip.word3,
-      remotePort: PORT,
+      remotePort,
     }
   }
 

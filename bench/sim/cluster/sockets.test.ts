@@ -1,0 +1,539 @@
+/** Applications on streams (`node/app`) while their connections move: run between steps of virtual time. */
+import { createServer, type Server } from 'node:http'
+import { PassThrough } from 'node:stream'
+import { MAX_MOVED_OCTETS, MAX_QUEUED_OCTETS } from '../../../node/app/app-connection.ts'
+import { type ListenOptions, listenOn, MAX_STATE_OCTETS, type ShiftServer } from '../../../node/app/listen.ts'
+import type { ShiftableSocket, Shifted } from '../../../node/app/shiftable-socket.ts'
+import type { ShiftResult } from '../../../shift/outgoing.ts'
+import { duplicate } from '../network/damage.ts'
+import { delay, reorder } from '../network/delay.ts'
+import { chain } from '../network/element.ts'
+import { drop } from '../network/loss.ts'
+import { rate } from '../network/rate.ts'
+import { segment } from '../network/segment.ts'
+import type { Client } from './client.ts'
+import { Cluster, type ClusterOptions } from './cluster.ts'
+
+const PORT = 9_000
+const badWan = () => chain([segment(1_500), drop(0.02), duplicate(0.01), reorder(0.05, 12), delay(10, 1)])
+const goodWan = () => chain([segment(1_500), rate(50e6, 500_000), delay(1)])
+
+/** The same application on every node of a cluster. */
+class Apps {
+  readonly sim: Cluster
+  readonly servers: ShiftServer[] = []
+  /** By node, as last handed over. */
+  readonly sockets = new Map<number, ShiftableSocket>()
+
+  constructor(
+    options: Partial<ClusterOptions>,
+    listening: Partial<ListenOptions>,
+    serve: (socket: ShiftableSocket, state: unknown, server: ShiftServer) => void,
+  ) {
+    this.sim = new Cluster({ seed: 1, wan: goodWan, ...options })
+    for (let id = 1; id <= this.sim.nodeCount; id++) {
+      const server = listenOn(this.sim.node(id).runtime, { port: PORT, ...listening })
+      const take = (socket: ShiftableSocket, state: unknown) => {
+        this.sockets.set(id, socket)
+        serve(socket, state, server)
+      }
+      server.on('connection', socket => take(socket, undefined))
+      server.on('shift', take)
+      this.servers.push(server)
+    }
+    this.sim.run(10)
+  }
+
+  client(options: Parameters<Cluster['client']>[0]): Client {
+    return this.sim.client({ service: PORT, ...options })
+  }
+
+  /** Virtual time and the streams' own turns, in step. */
+  async run(ms: number, step = 1): Promise<void> {
+    const until = this.sim.now + ms
+    while (this.sim.now < until) {
+      this.sim.run(Math.min(step, until - this.sim.now))
+      await new Promise(setImmediate)
+    }
+  }
+
+  async until(done: () => boolean, ms: number): Promise<boolean> {
+    const until = this.sim.now + ms
+    while (!done() && this.sim.now < until) await this.run(1)
+    return done()
+  }
+
+  socketOf(client: Client): ShiftableSocket {
+    return this.sockets.get(this.ownerOf(client)) as ShiftableSocket
+  }
+
+  ownerOf(client: Client): number {
+    return this.sim.ownerOf(client)?.owner.config.id ?? -1
+  }
+
+  elsewhere(client: Client): number {
+    return (this.ownerOf(client) % this.sim.nodeCount) + 1
+  }
+
+  /** As an operator does it. */
+  async moved(client: Client, to = this.elsewhere(client)): Promise<ShiftResult | undefined> {
+    let result: ShiftResult | undefined
+    this.sim.shift(client, to, shifted => {
+      result = shifted
+    })
+    await this.until(() => result !== undefined, 2_000)
+    return result
+  }
+}
+
+function echo(socket: ShiftableSocket): void {
+  socket.on('error', () => {})
+  socket.on('data', (octets: Buffer) => {
+    if (socket.write(octets)) return
+    socket.pause()
+    socket.once('drain', () => socket.resume())
+  })
+}
+
+function octetsOf(sim: Cluster, length: number): Uint8Array {
+  return Uint8Array.from({ length }, () => sim.world.random.int(256))
+}
+
+describe('an echo on a stream', () => {
+  it.each(Array.from({ length: 12 }, (_, index) => 100 + index))(
+    'returns every octet once, in order, over a bad network and many shifts (SEED=%i)',
+    async seed => {
+      const apps = new Apps({ seed, wan: badWan }, { export: () => null }, echo)
+      const random = apps.sim.world.random
+      const clients = [true, false].map(timestamps => {
+        const request = octetsOf(apps.sim, 150_000)
+        return apps.client({ exchanges: [{ request, response: request }], timestamps, closes: false })
+      })
+      let moves = 0
+      for (let steps = 0; steps < 4_000 && clients.some(({ done }) => !done); steps++) {
+        await apps.run(random.int(15))
+        apps.sim.shift(random.pick(clients), 1 + random.int(3), ({ ok }) => {
+          if (ok) moves++
+        })
+      }
+      for (const { failure, resets, done } of clients) {
+        expect({ seed, failure, resets, done }).toEqual({ seed, failure: undefined, resets: 0, done: true })
+      }
+      expect(moves).toBeGreaterThan(5)
+    },
+  )
+
+  it('keeps little for a client that does not read, and goes on when it does', async () => {
+    const apps = new Apps({ seed: 2 }, { export: () => null }, echo)
+    const request = octetsOf(apps.sim, 3_000_000)
+    const tcp = { sendMaxOctets: 4_000_000, receiveInitialOctets: 65_535, receiveMaxOctets: 65_535 }
+    const client = apps.client({ exchanges: [{ request, response: request }], tcp, closes: false })
+    client.reading = false
+    for (let round = 0; round < 20; round++) {
+      await apps.run(200)
+      const held = apps.sim.ownerOf(client)?.connection.tcb.sendQueue.octets ?? 0
+      // Each shift empties the stream's buffer into the queue; there is an end to that.
+      expect(held).toBeLessThanOrEqual(round < 4 ? MAX_QUEUED_OCTETS : MAX_MOVED_OCTETS)
+      expect(apps.socketOf(client).writableLength).toBeLessThan(3 * 65_536)
+      if (round % 4 === 3) expect(await apps.moved(client)).toMatchObject({ ok: true })
+    }
+    client.reading = true
+    client.write('')
+    expect(await apps.until(() => client.done, 20_000)).toBe(true)
+    expect(client.failure).toBeUndefined()
+  })
+})
+
+describe('half-closed connections', () => {
+  it.each([0, 1, 5, 20])('an upload is summed up after its end, moved every %i ms', async everyMs => {
+    const serve = (socket: ShiftableSocket, state: unknown) => {
+      let count = typeof state === 'number' ? state : 0
+      counts.set(socket, () => count)
+      socket.on('data', octets => {
+        count += octets.length
+      })
+      socket.on('end', () => socket.end(`${count} octets\n`))
+    }
+    const counts = new Map<ShiftableSocket, () => number>()
+    const apps = new Apps(
+      { seed: 3, wan: badWan },
+      { allowHalfOpen: true, export: socket => counts.get(socket)?.() },
+      serve,
+    )
+    const client = apps.client({ raw: true })
+    await apps.run(100)
+    client.write('x'.repeat(200_000))
+    client.finish()
+    for (let steps = 0; steps < 20_000 && !client.ended; steps++) {
+      await apps.run(everyMs || 20)
+      if (everyMs > 0) apps.sim.shift(client, apps.elsewhere(client))
+    }
+    expect(client.transcript).toBe('200000 octets\n')
+    expect(client.failure).toBeUndefined()
+  })
+
+  it('what the application has ended stays ended at the target', async () => {
+    const apps = new Apps({ seed: 4 }, { allowHalfOpen: true, export: () => null }, (socket, state) => {
+      socket.resume()
+      if (state === undefined) socket.end('bye')
+    })
+    const client = apps.client({ raw: true })
+    expect(await apps.until(() => client.finished, 1_000)).toBe(true)
+    expect(await apps.moved(client)).toMatchObject({ ok: true })
+    await apps.run(10)
+    expect(apps.socketOf(client).writableFinished).toBe(true)
+    expect(apps.socketOf(client).readyState).toBe('readOnly')
+    client.write('more')
+    await apps.run(50)
+    expect(apps.socketOf(client).bytesRead).toBe(4)
+    client.finish()
+    expect(await apps.until(() => client.ended || client.tcb.state === 'TIME-WAIT', 1_000)).toBe(true)
+    expect([client.failure, client.transcript]).toEqual([undefined, 'bye'])
+  })
+})
+
+describe('socket.shift', () => {
+  const state = { name: 'a', since: new Date(5), seen: new Map([['b', 3]]), octets: new Uint8Array([1, 2]) }
+
+  it('hands the state over and says what happened; the socket here closes without an error', async () => {
+    const states: unknown[] = []
+    const apps = new Apps({ seed: 5 }, {}, (_socket, given) => states.push(given))
+    const client = apps.client({ raw: true })
+    await apps.run(50)
+    const socket = apps.socketOf(client)
+    const events: string[] = []
+    for (const name of ['error', 'close', 'end']) socket.on(name, () => events.push(name))
+    socket.write('before ')
+    const to = apps.elsewhere(client)
+    let shifted: Shifted | undefined
+    void socket.shift(to, state).then(result => {
+      shifted = result
+    })
+    socket.write('late')
+    expect(await apps.until(() => shifted !== undefined, 1_000)).toBe(true)
+    await apps.run(50)
+    expect(shifted).toMatchObject({ owner: to, epoch: 2, confirmed: true })
+    expect(apps.ownerOf(client)).toBe(to)
+    expect(states).toEqual([undefined, state])
+    expect([socket.isShifted, socket.destroyed, events]).toEqual([true, true, ['close']])
+    apps.socketOf(client).write('after')
+    await apps.run(50)
+    expect(client.transcript).toBe('before after')
+    expect(apps.socketOf(client)).toMatchObject({ shifts: 2, bytesWritten: 12 })
+  })
+
+  it('asks a function for the state at the instant of the shift', async () => {
+    const apps = new Apps({ seed: 6 }, {}, (socket, given) => {
+      let count = typeof given === 'number' ? given : 0
+      counts.set(socket, () => count)
+      socket.on('data', octets => {
+        count += octets.length
+      })
+    })
+    const counts = new Map<ShiftableSocket, () => number>()
+    const client = apps.client({ raw: true })
+    await apps.run(50)
+    for (let round = 0; round < 30; round++) {
+      const socket = apps.socketOf(client)
+      client.write('abcde')
+      let done = false
+      void socket
+        .shift(apps.elsewhere(client), () => counts.get(socket)?.())
+        .finally(() => {
+          done = true
+        })
+      expect(await apps.until(() => done, 1_000)).toBe(true)
+    }
+    await apps.run(50)
+    expect(counts.get(apps.socketOf(client))?.()).toBe(150)
+  })
+
+  type Bend = (socket: ShiftableSocket, apps: Apps, to: number) => Promise<Shifted>
+  const refusals: readonly [string, string, Partial<ListenOptions>, Bend][] = [
+    ['pinned', 'PINNED', { shiftable: false }, (socket, _apps, to) => socket.shift(to)],
+    ['a function', 'BAD_STATE', {}, (socket, _apps, to) => socket.shift(to, { act: () => 1 })],
+    ['a stream', 'BAD_STATE', {}, (socket, _apps, to) => socket.shift(to, { other: socket })],
+    [
+      'a state above the limit',
+      'STATE_TOO_LARGE',
+      {},
+      (socket, _apps, to) => socket.shift(to, new Uint8Array(MAX_STATE_OCTETS)),
+    ],
+    ['nobody of that id', 'UNKNOWN_TARGET', {}, socket => socket.shift(77, null)],
+    ['nobody of that name', 'UNKNOWN_TARGET', {}, socket => socket.shift('nobody', null)],
+    ['not now', 'NOT_NOW', {}, (socket, _apps, to) => socket.shift(to, () => undefined)],
+    [
+      'a state that cannot be told',
+      'BAD_STATE',
+      {},
+      (socket, _apps, to) =>
+        socket.shift(to, () => {
+          throw new Error('no')
+        }),
+    ],
+    [
+      'a pipe',
+      'PIPED',
+      {},
+      async (socket, _apps, to) => {
+        const sink = new PassThrough()
+        socket.pipe(sink)
+        try {
+          return await socket.shift(to, null)
+        } finally {
+          socket.unpipe(sink)
+          socket.resume()
+        }
+      },
+    ],
+    [
+      'octets that wait corked',
+      'UNWRITTEN',
+      {},
+      async (socket, _apps, to) => {
+        socket.cork()
+        socket.write('corked')
+        try {
+          return await socket.shift(to, null)
+        } finally {
+          socket.uncork()
+        }
+      },
+    ],
+    [
+      'nobody listening there',
+      'NO_APPLICATION',
+      {},
+      (socket, apps, to) => {
+        apps.servers[to - 1]?.close()
+        return socket.shift(to, null)
+      },
+    ],
+    [
+      'a target that drains',
+      'DRAINING',
+      {},
+      (socket, apps, to) => {
+        apps.sim.node(to).apps.draining = true
+        return socket.shift(to, null)
+      },
+    ],
+    [
+      'two at once',
+      'ALREADY_SHIFTING',
+      {},
+      (socket, apps, to) => {
+        // Refused in the end as well, so that the socket stays.
+        apps.sim.node(to).apps.draining = true
+        socket.shift(to, null).catch(() => {})
+        return socket.shift(to, null)
+      },
+    ],
+  ]
+  it.each(refusals)('refuses %s as %s, and the socket goes on', async (_name, reason, listening, act) => {
+    const apps = new Apps({ seed: 7 }, listening, echo)
+    const client = apps.client({ raw: true })
+    await apps.run(50)
+    const own = apps.ownerOf(client)
+    const socket = apps.socketOf(client)
+    const outcome = act(socket, apps, apps.elsewhere(client)).then(
+      () => 'shifted',
+      error => [error.name, error.code, error.reason],
+    )
+    await apps.run(100)
+    expect(await outcome).toEqual(['GyreError', `ERR_GYRE_${reason}`, reason])
+    expect(apps.ownerOf(client)).toBe(own)
+    socket.write('written ')
+    client.write('read')
+    await apps.run(100)
+    expect(client.transcript).toMatch(/written read$/)
+  })
+
+  it('what is written while a shift is asked for is sent if it fails', async () => {
+    const apps = new Apps({ seed: 8 }, {}, echo)
+    const client = apps.client({ raw: true })
+    await apps.run(50)
+    const to = apps.elsewhere(client)
+    apps.sim.node(to).apps.draining = true
+    const socket = apps.socketOf(client)
+    const refused = expect(socket.shift(to, null)).rejects.toMatchObject({ code: 'ERR_GYRE_DRAINING' })
+    socket.write('held')
+    client.write(', and read late')
+    await apps.run(100)
+    await refused
+    expect(client.transcript).toBe('held, and read late')
+  })
+})
+
+describe('shifts that others want', () => {
+  it.each<[string, Partial<ListenOptions>, string]>([
+    ['no export', {}, 'NO_EXPORT'],
+    ['pinned', { shiftable: false, export: () => null }, 'PINNED'],
+    ['not now', { export: () => undefined }, 'NOT_NOW'],
+  ])('%s: refused, and nothing happens', async (_name, listening, reason) => {
+    const apps = new Apps({ seed: 9 }, listening, echo)
+    const client = apps.client({ raw: true })
+    await apps.run(50)
+    const own = apps.ownerOf(client)
+    expect(await apps.moved(client)).toEqual({ ok: false, reason })
+    expect(apps.ownerOf(client)).toBe(own)
+    client.write('on')
+    await apps.run(50)
+    expect(client.transcript).toBe('on')
+  })
+
+  it('octets that the stream holds unread are not lost: the shift waits for their reader', async () => {
+    const apps = new Apps({ seed: 10 }, { export: () => null }, socket => socket.on('readable', () => {}))
+    const client = apps.client({ raw: true })
+    await apps.run(20)
+    client.write('unread')
+    await apps.run(50)
+    expect(await apps.moved(client)).toEqual({ ok: false, reason: 'UNREAD' })
+    expect(apps.socketOf(client).read()?.toString()).toBe('unread')
+    expect(await apps.moved(client)).toMatchObject({ ok: true })
+  })
+
+  it('octets of a paused socket wait in the receive queue, and travel', async () => {
+    const read: string[] = []
+    const apps = new Apps({ seed: 11 }, { export: () => null }, (socket, state) => {
+      socket.on('data', octets => read.push(octets.toString()))
+      if (state === undefined) socket.pause()
+    })
+    const client = apps.client({ raw: true })
+    await apps.run(20)
+    client.write('waiting')
+    await apps.run(50)
+    expect(apps.socketOf(client).bytesRead).toBe(0)
+    expect(read).toEqual([])
+    expect(await apps.moved(client)).toMatchObject({ ok: true })
+    await apps.run(10)
+    expect(read).toEqual(['waiting'])
+  })
+})
+
+describe('a stream as others know it', () => {
+  it('carries an HTTP server, whose idle connections move between requests', async () => {
+    const open = new WeakSet<ShiftableSocket>()
+    const between = (socket: ShiftableSocket) => (open.has(socket) ? undefined : null)
+    const servers = new Map<number, Server>()
+    const apps = new Apps(
+      { seed: 12 },
+      { allowHalfOpen: true, export: between },
+      (socket, _state, { id }): void => {
+        const http: Server =
+          servers.get(id) ??
+          createServer((request, response) => {
+            open.add(request.socket as unknown as ShiftableSocket)
+            response.on('finish', () => open.delete(request.socket as unknown as ShiftableSocket))
+            response.sendDate = false
+            request.on('data', () => {}).on('end', () => response.end(`${request.method} by ${id}`))
+          })
+        servers.set(id, http)
+        http.emit('connection', socket)
+      },
+    )
+    const client = apps.client({ raw: true })
+    await apps.run(50)
+    const bodies: string[] = []
+    for (let round = 0; round < 6; round++) {
+      bodies.push(`POST by ${apps.ownerOf(client)}`)
+      client.write('POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello')
+      await apps.run(100)
+      expect(await apps.moved(client)).toMatchObject({ ok: true })
+    }
+    expect(client.transcript.match(/POST by \d/g)).toEqual(bodies)
+    expect(new Set(bodies).size).toBe(3)
+    client.finish()
+    await apps.run(100)
+    expect([client.failure, client.finished]).toEqual([undefined, true])
+    for (const http of servers.values()) http.close()
+  })
+
+  it('times out, wherever it lives by then, and not while octets come', async () => {
+    const timeouts: number[] = []
+    const apps = new Apps({ seed: 13 }, { export: () => null }, (socket, state, { id }) => {
+      if (state === undefined) socket.setTimeout(1_000)
+      socket.resume()
+      socket.on('timeout', () => timeouts.push(id))
+    })
+    const client = apps.client({ raw: true })
+    await apps.run(700)
+    client.write('still here')
+    await apps.run(700)
+    expect(timeouts).toEqual([])
+    const to = apps.elsewhere(client)
+    expect(await apps.moved(client, to)).toMatchObject({ ok: true })
+    expect(apps.socketOf(client).timeout).toBe(1_000)
+    await apps.run(1_100)
+    expect(timeouts).toEqual([to])
+  })
+
+  it('knows its ends, and ends by an error when the client resets', async () => {
+    const codes: unknown[] = []
+    const apps = new Apps({ seed: 14 }, {}, socket => {
+      socket.resume()
+      socket.on('error', error => codes.push((error as NodeJS.ErrnoException).code))
+    })
+    const client = apps.client({ raw: true, family: 6 })
+    await apps.run(50)
+    const socket = apps.socketOf(client)
+    expect(socket).toMatchObject({ remoteFamily: 'IPv6', remoteAddress: 'fd09::1', localAddress: 'fd77::1' })
+    expect(socket.remotePort).toBe(client.tcb.flow.localPort)
+    expect(socket.address()).toEqual({ address: 'fd77::1', family: 'IPv6', port: PORT })
+    client.abort()
+    await apps.run(50)
+    expect(codes).toEqual(['ECONNRESET'])
+    expect(socket.readyState).toBe('closed')
+  })
+
+  it('resets where it is told to, and ends orderly where it is destroyed', async () => {
+    const apps = new Apps({ seed: 15 }, {}, () => {})
+    const [reset, destroyed] = [apps.client({ raw: true }), apps.client({ raw: true })]
+    await apps.run(50)
+    // Both on one node or on two: each socket is found by its port.
+    const socketOf = (client: Client) =>
+      apps.servers
+        .flatMap(({ sockets }) => [...sockets])
+        .find(s => s.remotePort === client.tcb.flow.localPort)
+    socketOf(reset)?.resetAndDestroy()
+    const other = socketOf(destroyed)
+    other?.write('last words')
+    other?.destroy()
+    await apps.run(50)
+    expect(reset.failure).toBe('reset by the server')
+    expect([destroyed.failure, destroyed.transcript, destroyed.finished]).toEqual([
+      undefined,
+      'last words',
+      true,
+    ])
+  })
+
+  it('a port that nobody listens on any more is refused; one that is taken cannot be taken again', async () => {
+    const apps = new Apps({ seed: 16 }, {}, echo)
+    expect(() => listenOn(apps.sim.node(1).runtime, { port: PORT })).toThrow(/listened on already/)
+    expect(() => listenOn(apps.sim.node(1).runtime, { port: 0 })).toThrow(/1 to 65535/)
+    for (const server of apps.servers) server.close()
+    await apps.run(10)
+    const client = apps.client({ raw: true })
+    await apps.run(50)
+    expect(client.failure).toBe('reset by the server')
+  })
+
+  it('tells the other nodes what it is told to, in order with its shifts', async () => {
+    const heard: unknown[] = []
+    const apps = new Apps({ seed: 17 }, {}, (_socket, state) => heard.push(state))
+    for (const server of apps.servers) server.on('message', (value, from) => heard.push([value, from]))
+    const client = apps.client({ raw: true })
+    await apps.run(50)
+    const [own, to] = [apps.ownerOf(client), apps.elsewhere(client)]
+    const server = apps.servers[own - 1] as ShiftServer
+    server.tell(to, { number: 1 })
+    void apps.socketOf(client).shift(to, 'state')
+    await apps.run(5)
+    server.tell(to, { number: 2 })
+    await apps.run(20)
+    expect(heard).toEqual([undefined, [{ number: 1 }, own], 'state', [{ number: 2 }, own]])
+    expect(() => server.tell(to, () => {})).toThrow(/structured data/)
+    expect(server.tell(99, 'nobody')).toBe(false)
+  })
+})
