@@ -46,6 +46,7 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
     'ws',
   ],
   'dispatcher/config': ['dispatcher', 'node/', 'node:', 'commander', 'zod', 'jiti', 'fastest-levenshtein'],
+  'www/admin': ['www/admin', 'dispatcher/admin/api.ts', 'dispatcher/admin/feed-messages.ts'],
   'dispatcher/main.ts': ['*'],
   'node/main.ts': ['*'],
   bench: ['*'],
@@ -58,7 +59,7 @@ function sources(folder: string): string[] {
   return readdirSync(join(ROOT, folder), { withFileTypes: true }).flatMap(entry => {
     const path = join(folder, entry.name)
     if (entry.isDirectory()) return entry.name === 'build' ? [] : sources(path)
-    return path.endsWith('.ts') && !path.endsWith('.d.ts') ? [path] : []
+    return /\.tsx?$/.test(path) && !path.endsWith('.d.ts') ? [path] : []
   })
 }
 
@@ -82,7 +83,7 @@ function layerOf(path: string): readonly string[] {
   return folder === undefined ? [] : (LAYERS[folder] as readonly string[])
 }
 
-const ALL = ['dispatcher', 'node', 'cache', 'clone', 'shift', 'bench'].flatMap(sources)
+const ALL = ['dispatcher', 'node', 'cache', 'clone', 'shift', 'bench', 'www/admin'].flatMap(sources)
 
 describe('the layers', () => {
   it('are many files', () => {

@@ -28,7 +28,9 @@ const MIN_NODE = 20
 const ROOT = dirname(dirname(fileURLToPath(import.meta.url)))
 const ADDON = join(ROOT, 'node', 'tun')
 const DIST = join(ROOT, 'dist')
-const SOURCE_FOLDERS = ['dispatcher', 'node', 'cache', 'clone', 'shift', 'bench']
+const SOURCE_FOLDERS = ['dispatcher', 'node', 'cache', 'clone', 'shift', 'bench', join('www', 'admin')]
+/** The programs, and the pages of the dashboard. */
+const PROJECTS = ['.tsconfig.build.json', '.tsconfig.www.json']
 /** Says from what `dist` was compiled. */
 const MARKER = join(DIST, '.sources')
 /** Lines of a failed command's output that are shown. */
@@ -38,7 +40,7 @@ const APT_TIMEOUT_MS = 10 * 60_000
 /** Commands that are needed to run, and the packages of Debian that have them. */
 const RUN_TOOLS = { ip: 'iproute2', nft: 'nftables', curl: 'curl' }
 /** Real peers that the tests talk to, and the checker of the protocol's model. */
-const TEST_TOOLS = { ping: 'iputils-ping', tshark: 'tshark', spin: 'spin', gcc: 'gcc' }
+const TEST_TOOLS = { ping: 'iputils-ping', tshark: 'tshark', spin: 'spin', gcc: 'gcc', chromium: 'chromium' }
 /** The addon is C; node-gyp needs the C++ compiler's make rules and Python. */
 const BUILD_TOOLS = { make: 'make', 'g++': 'g++', python3: 'python3' }
 
@@ -150,8 +152,8 @@ function setUpDist() {
   // Also for a compile that fails: what it left is of these sources no more.
   rmSync(MARKER, { force: true })
   const tsc = join(ROOT, 'node_modules', '.bin', 'tsc')
-  mustRun(tsc, ['-p', '.tsconfig.build.json'], ROOT, 'the TypeScript does not compile')
-  removeOrphans(new Set(sources.map(path => relative(ROOT, path).replace(/\.ts$/, ''))))
+  for (const project of PROJECTS) mustRun(tsc, ['-p', project], ROOT, 'the TypeScript does not compile')
+  removeOrphans(new Set(sources.map(path => relative(ROOT, path).replace(/\.tsx?$/, ''))))
   chmodSync(join(DIST, 'dispatcher', 'main.js'), 0o755)
   mkdirSync(DIST, { recursive: true })
   writeFileSync(MARKER, state)
@@ -164,7 +166,7 @@ function sourceFiles() {
     const path = join(ROOT, folder)
     if (!existsSync(path)) continue
     for (const entry of readdirSync(path, { recursive: true, withFileTypes: true })) {
-      const isSource = /\.[cm]?ts$/.test(entry.name) && !entry.name.endsWith('.test.ts')
+      const isSource = /\.[cm]?tsx?$/.test(entry.name) && !entry.name.endsWith('.test.ts')
       if (entry.isFile() && isSource) files.push(join(entry.parentPath ?? entry.path, entry.name))
     }
   }
@@ -173,9 +175,7 @@ function sourceFiles() {
 
 function stateOf(sources) {
   const hash = createHash('sha256')
-  const settings = ['tsconfig.json', '.tsconfig.build.json', 'package-lock.json'].map(name =>
-    join(ROOT, name),
-  )
+  const settings = ['tsconfig.json', ...PROJECTS, 'package-lock.json'].map(name => join(ROOT, name))
   for (const path of [...sources, ...settings]) {
     const { mtimeMs, size } = statSync(path)
     hash.update(`${relative(ROOT, path)} ${mtimeMs} ${size}\n`)

@@ -65,7 +65,7 @@ type SocketFigures = readonly [
   id: number,
   owner: number,
   state: number,
-  /** Acknowledged since the connection began. */
+  /** Acknowledged since the connection began, or as far back as is known. */
   octets: number,
   srttMs: number,
   shifts: number,

@@ -57,7 +57,7 @@ interface Socket {
   owner: number
   row: WatchedSocket
   octets: number
-  /** Modulo 2^32, as last told. */
+  /** SND.UNA as last told: it goes on modulo 2^32, through every shift. */
   wrapped: number
   words: readonly [string, string, number]
   wordsChanged: boolean
@@ -241,7 +241,7 @@ export class Feed {
     if (socket === undefined) {
       if (this.#sockets.size >= MAX_SOCKETS) return
       socket = {
-        ...{ id: id as number, owner, row, octets: wrapped as number, wrapped: wrapped as number },
+        ...{ id: id as number, owner, row, octets: row[7] as number, wrapped: wrapped as number },
         ...{ words: ['', '', 0], wordsChanged: true, changed: true, missingAt: Number.POSITIVE_INFINITY },
       }
       this.#sockets.set(socket.id, socket)
@@ -254,11 +254,11 @@ export class Feed {
       socket.octets += more
       socket.wrapped = wrapped as number
     }
-    if (row.length > 7) {
-      socket.words = [`${row[7]}`, `${row[8]}`, Number(row[9])]
+    if (row.length > 8) {
+      socket.words = [`${row[8]}`, `${row[9]}`, Number(row[10])]
       socket.wordsChanged = true
     }
-    const same = socket.owner === owner && row.every((value, at) => value === socket.row[at])
+    const same = socket.owner === owner && row.slice(0, 7).every((value, at) => value === socket.row[at])
     if (!same || socket.wordsChanged) socket.changed = true
     socket.owner = owner
     socket.row = row.slice(0, 7)

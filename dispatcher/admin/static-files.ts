@@ -42,9 +42,9 @@ export function dashboardFiles(root: string): [string, Route][] {
     ...readdirSync(scripts)
       .filter(name => name.endsWith('.js') && !name.endsWith('.test.js'))
       .map((name): [string, string] => [`/app/${name}`, join(scripts, name)]),
-    ['/vendor/preact.js', library('preact', 'preact.mjs')],
-    ['/vendor/uplot.js', library('uplot', 'uPlot.esm.js')],
-    ['/vendor/uplot.css', library('uplot', 'uPlot.min.css')],
+    ['/app/vendor/preact.js', library('preact', 'preact.mjs')],
+    ['/app/vendor/uplot.js', library('uplot', 'uPlot.esm.js')],
+    ['/uplot.css', library('uplot', 'uPlot.min.css')],
   ]
   const routes = files.map(([path, file]): [string, Route] => [path, fileRoute(file)])
   const index = routes.find(([path]) => path === '/index.html')

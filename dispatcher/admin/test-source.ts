@@ -10,6 +10,8 @@ import type { FeedSource, WatchedOwner } from './feed.ts'
 import { type DemoReport, NO_DEMO } from './feed-messages.ts'
 
 const ESTABLISHED = 3
+/** Near the end of the numbers, so that they begin anew soon. */
+const ISS = 2 ** 32 - 5_000
 
 interface Simulated {
   readonly id: number
@@ -85,7 +87,7 @@ export class TestSource implements FeedSource {
       if (hashOf(id) >= query.below && !query.focus.includes(id)) continue
       const words = told.has(id) ? [] : [`10.79.0.2:${id % 65_536}`, 'GET /film.bin', 1_800_000_000]
       told.add(id)
-      sockets.push([id, ESTABLISHED, octets >>> 0, 0.25, shifts, 0, 0, ...words])
+      sockets.push([id, ESTABLISHED, (octets + ISS) >>> 0, 0.25, shifts, 0, 0, octets, ...words])
     }
     return this.#answer(owner, query, connections, sockets)
   }

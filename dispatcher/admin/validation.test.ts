@@ -1,4 +1,4 @@
-import { connectionsQuery, shiftRequest } from './validation.ts'
+import { connectionQuery, connectionsQuery, shiftRequest } from './validation.ts'
 
 describe('connectionsQuery', () => {
   it.each([
@@ -57,4 +57,10 @@ describe('shiftRequest', () => {
   ])('%j is refused', input => {
     expect(shiftRequest.safeParse(input).success).toBe(false)
   })
+})
+
+it('takes ids of connections up to 2^53', () => {
+  expect(connectionQuery.parse({ id: '9007199254740991' })).toEqual({ id: 2 ** 53 - 1 })
+  expect(connectionQuery.safeParse({ id: '9007199254740993' }).success).toBe(false)
+  expect(connectionQuery.safeParse({ id: '-1' }).success).toBe(false)
 })

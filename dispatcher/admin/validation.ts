@@ -27,8 +27,10 @@ const MAX_PATH_CHARACTERS = 8_192
 
 const natural = z
   .string()
-  .regex(/^\d{1,15}$/, 'must be a number')
+  // Ids of connections go up to 2^53.
+  .regex(/^\d{1,16}$/, 'must be a number')
   .transform(Number)
+  .refine(Number.isSafeInteger, 'must be a number')
 
 /** From the query string; `sort` with a minus before it descends. */
 export const connectionsQuery: z.ZodType<ConnectionsQuery, unknown> = z

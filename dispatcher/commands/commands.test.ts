@@ -353,6 +353,12 @@ it.each([
   })
 })
 
+it('takes ids of connections up to 2^53', async () => {
+  const { out, exitCode } = await gyre('shift', '9007199254740991', '--to', 'node1', '--admin', address)
+  expect([out, exitCode]).toEqual(['shifted 1 of 1 to node1 in 1.2 ms\n', 0])
+  cluster.requests.pop()
+})
+
 it('an act without the token, or with a wrong one', async () => {
   const wrong = await gyre('shift', '7', '--to', 'node1', '--admin', address, '--admin-token', 'x')
   expect(wrong).toEqual({ out: '', err: 'error: the admin token is wrong\n', exitCode: 1 })

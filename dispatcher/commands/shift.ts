@@ -41,7 +41,7 @@ function chosen(command: Command, argument: string | undefined, flags: ShiftFlag
     return command.error('error: give either a connection or --all', { exitCode: 1 })
   }
   if (argument === undefined) return 'all'
-  if (!/^\d{1,15}$/.test(argument)) {
+  if (!/^\d{1,16}$/.test(argument)) {
     return command.error('error: a connection is a number, as "gyre connections" shows it', { exitCode: 1 })
   }
   return Number(argument)

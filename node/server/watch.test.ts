@@ -29,10 +29,10 @@ it('tells the words of a connection once, and its figures each time', () => {
   expect(watched(host).sockets.map(row => row.slice(0, 2))).toEqual(
     stand.connections().map(({ id }) => [id, 2]),
   )
-  expect(watched(host).sockets.map(row => row.length)).toEqual([7, 7])
+  expect(watched(host).sockets.map(row => row.length)).toEqual([8, 8])
   ;(first as { request: string }).request = 'GET /film.bin'
-  expect(watched(host).sockets[0]?.slice(7)).toEqual(['10.9.0.1:1024', 'GET /film.bin', 1_800_000_000])
-  expect(watched(host, { fresh: true }).sockets.map(row => row.length)).toEqual([10, 10])
+  expect(watched(host).sockets[0]?.slice(8)).toEqual(['10.9.0.1:1024', 'GET /film.bin', 1_800_000_000])
+  expect(watched(host, { fresh: true }).sockets.map(row => row.length)).toEqual([11, 11])
   expect(watched(host).figures).toMatchObject({ requests: 7, accepted: 2, packetsIn: 5, octetsOut: 9 })
 })
 

@@ -5,7 +5,6 @@
 import { type IntervalHistogram, monitorEventLoopDelay } from 'node:perf_hooks'
 import type { Connection } from '../stack/connection.ts'
 import type { LoggedShift } from '../stack/shift-log.ts'
-import { diff } from '../tcp/seq.ts'
 import { PHASES, STATES } from '../tcp/tcb.ts'
 import { clientText } from './client-text.ts'
 import type { OperatorHost } from './operator.ts'
@@ -35,7 +34,10 @@ export interface WatchQuery {
   readonly fresh: boolean
 }
 
-/** [id, state, octets acknowledged modulo 2^32, srtt in ms, shifts, retransmissions here, phase, client?, request?, since?] */
+/**
+ * [id, state, SND.UNA as an unsigned number, srtt in ms, shifts, retransmissions here, phase, octets acknowledged here, client?,
+ * request?, since?]: SND.UNA goes on through every shift, and modulo 2^32.
+ */
 export type WatchedSocket = readonly (number | string)[]
 
 /** [seq, connection, to, cause, refusal or '', ms ago that it ended, ms in all, to PREPARED, to COMMIT] */
@@ -106,11 +108,12 @@ class Watch {
     const row: (number | string)[] = [
       id,
       STATES.indexOf(tcb.state),
-      Math.max(0, diff(tcb.snd.una, tcb.snd.iss) - 1) >>> 0,
+      tcb.snd.una >>> 0,
       Math.round(tcb.rtt.srttMs * 1000) / 1000,
       shifts,
       retransmissions,
       PHASES.indexOf(tcb.recovery.phase),
+      tcb.sendQueue.released,
     ]
     if (this.#told.get(id) === request) return row
     this.#told.set(id, request)

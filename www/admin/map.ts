@@ -1,0 +1,364 @@
+/**
+ * The map: clients, gateway, dispatcher and nodes, sockets as dots that fly at a shift, and the way that packets of clients
+ * take before a shift (through the dispatcher) and after it (straight). Above 64 nodes it is a heat grid. A dot can be dragged
+ * to another node, or chosen by the arrow keys.
+ */
+import type { FeedOwner } from './api.ts'
+import { FONT, type Picture } from './canvas.ts'
+import { BUSY_MS, type Cluster, type Socket } from './cluster.ts'
+import { colourOf, themeOf } from './palette.ts'
+
+/** More nodes are a heat grid. */
+export const MAX_TILES = 64
+const FLIGHT_MS = 650
+/** Dots in the air at once; more only jump. */
+const MAX_FLIGHTS = 200
+const NEAR = 12
+const still = matchMedia('(prefers-reduced-motion: reduce)')
+
+interface Box {
+  readonly x: number
+  readonly y: number
+  readonly width: number
+  readonly height: number
+}
+
+interface Point {
+  readonly x: number
+  readonly y: number
+}
+
+interface Flight {
+  readonly from: Point
+  readonly startedAt: number
+}
+
+export interface MapHandlers {
+  dropped(socket: Socket, owner: FeedOwner): void
+  chosen(socket: Socket): void
+}
+
+export class ClusterMap implements Picture {
+  readonly canvas: HTMLCanvasElement
+  readonly #cluster: Cluster
+  readonly #handlers: MapHandlers
+  #boxes = new Map<number, Box>()
+  readonly #dots = new Map<number, Point>()
+  readonly #flights = new Map<number, Flight>()
+  #dragged: { socket: Socket; at: Point } | undefined
+  #pressed: { socket: Socket; at: Point } | undefined
+  #selected: number | undefined
+
+  constructor(canvas: HTMLCanvasElement, cluster: Cluster, handlers: MapHandlers) {
+    this.canvas = canvas
+    this.#cluster = cluster
+    this.#handlers = handlers
+    cluster.watch({
+      moved: ({ id }) => {
+        const from = this.#dots.get(id)
+        if (from === undefined || still.matches || this.#flights.size >= MAX_FLIGHTS) return
+        this.#flights.set(id, { from, startedAt: performance.now() })
+      },
+      ended: ({ id }) => {
+        this.#dots.delete(id)
+        this.#flights.delete(id)
+      },
+    })
+    canvas.addEventListener('pointerdown', event => this.#down(event))
+    canvas.addEventListener('pointermove', event => this.#move(event))
+    canvas.addEventListener('pointerup', event => this.#up(event))
+    canvas.addEventListener('pointercancel', () => this.#drop())
+    canvas.addEventListener('keydown', event => this.#key(event))
+  }
+
+  /** Where a socket's dot is, in CSS pixels of the canvas. */
+  dotOf(id: number): Point | undefined {
+    return this.#dots.get(id)
+  }
+
+  boxOf(owner: number): Box | undefined {
+    return this.#boxes.get(owner)
+  }
+
+  get selected(): Socket | undefined {
+    return this.#selected === undefined ? undefined : this.#cluster.sockets.get(this.#selected)
+  }
+
+  draw(context: CanvasRenderingContext2D, width: number, height: number): void {
+    const { nodes, owners } = this.#cluster
+    if (owners.length === 0) return
+    context.font = FONT
+    const isNarrow = width < 480
+    const gateway = {
+      x: isNarrow ? 6 : width * 0.16,
+      y: height * 0.42,
+      width: isNarrow ? 64 : 84,
+      height: 40,
+    }
+    const clients = { x: isNarrow ? -20 : 10, y: height * 0.62, width: 0, height: 0 }
+    this.#boxes = new Map()
+    const left = isNarrow ? 84 : width * 0.32
+    this.#layTiles({ x: left, y: height * 0.3, width: width - left - 4, height: height * 0.7 - 4 }, nodes)
+    const dispatcher = owners.find(({ role }) => role === 'dispatcher')
+    const top = { x: left, y: 4, width: Math.min(190, width - left - 4), height: height * 0.2 }
+    if (dispatcher !== undefined) this.#boxes.set(dispatcher.id, top)
+    this.#paths(context, centre(gateway), centre(top), clients)
+    this.#plainBox(context, gateway, 'gateway')
+    if (nodes.length > MAX_TILES) this.#heat(context, nodes)
+    else for (const node of nodes) this.#tile(context, node)
+    if (dispatcher !== undefined) this.#tile(context, dispatcher)
+    if (nodes.length <= MAX_TILES) this.#drawDots(context)
+  }
+
+  #layTiles(area: Box, nodes: readonly FeedOwner[]): void {
+    if (nodes.length === 0) return
+    const columns = Math.max(1, Math.round(Math.sqrt((nodes.length * area.width) / area.height / 1.5)))
+    const rows = Math.ceil(nodes.length / columns)
+    const gap = nodes.length > MAX_TILES ? 3 : 10
+    const width = (area.width - gap * (columns - 1)) / columns
+    const height = (area.height - gap * (rows - 1)) / rows
+    for (const [index, { id }] of nodes.entries()) {
+      const x = area.x + (index % columns) * (width + gap)
+      const y = area.y + Math.floor(index / columns) * (height + gap)
+      this.#boxes.set(id, { x, y, width, height })
+    }
+  }
+
+  /** Dashed: before a shift; whole: after it. Its width says how much each node sends now. */
+  #paths(context: CanvasRenderingContext2D, gateway: Point, dispatcher: Point, clients: Point): void {
+    const { line, soft } = themeOf()
+    const from = { x: gateway.x, y: gateway.y }
+    context.lineWidth = 1.5
+    context.strokeStyle = soft
+    context.globalAlpha = 0.6
+    curve(context, { x: clients.x, y: gateway.y }, from)
+    context.setLineDash([4, 5])
+    curve(context, from, dispatcher)
+    context.setLineDash([])
+    if (this.#cluster.nodes.length <= MAX_TILES) {
+      const most = Math.max(1, ...this.#cluster.nodes.map(({ octets }) => octets))
+      for (const { id, role, octets } of this.#cluster.nodes) {
+        const box = this.#boxes.get(id)
+        if (box === undefined) continue
+        context.strokeStyle = octets > 0 ? colourOf(id, role) : line
+        context.lineWidth = octets > 0 ? 1 + 4 * Math.sqrt(octets / most) : 1
+        context.globalAlpha = octets > 0 ? 0.6 : 0.9
+        curve(context, from, { x: box.x, y: box.y + box.height / 2 })
+      }
+    }
+    context.globalAlpha = 1
+    context.lineWidth = 1
+  }
+
+  #plainBox(context: CanvasRenderingContext2D, box: Box, name: string): void {
+    const { card, line, ink } = themeOf()
+    context.fillStyle = card
+    context.strokeStyle = line
+    rounded(context, box, 8)
+    context.fill()
+    context.stroke()
+    context.fillStyle = ink
+    context.textAlign = 'center'
+    context.textBaseline = 'middle'
+    context.fillText(name, box.x + box.width / 2, box.y + box.height / 2)
+    context.textAlign = 'left'
+  }
+
+  #tile(context: CanvasRenderingContext2D, owner: FeedOwner): void {
+    const { card, line, ink, soft, bad } = themeOf()
+    const box = this.#boxes.get(owner.id) as Box
+    const isTarget = this.#dragged !== undefined && owner.id === this.#ownerAt(this.#dragged.at)?.id
+    context.fillStyle = card
+    context.strokeStyle = isTarget ? colourOf(owner.id, owner.role) : line
+    context.lineWidth = isTarget ? 3 : 1
+    if (owner.state !== 'up') context.setLineDash([5, 4])
+    rounded(context, box, 8)
+    context.fill()
+    context.stroke()
+    context.setLineDash([])
+    context.fillStyle = owner.state === 'down' ? bad : colourOf(owner.id, owner.role)
+    context.fillRect(box.x, box.y + 8, 3, Math.max(0, box.height - 16))
+    if (box.height < 26 || box.width < 54) return
+    context.textBaseline = 'top'
+    context.fillStyle = ink
+    context.fillText(owner.name, box.x + 10, box.y + 7, box.width - 16)
+    const said = owner.state === 'up' ? `${owner.connections}` : owner.state
+    const wide = context.measureText(said).width
+    if (context.measureText(owner.name).width + wide + 30 > box.width) return
+    context.fillStyle = owner.state === 'down' ? bad : soft
+    context.fillText(said, box.x + box.width - wide - 9, box.y + 7)
+  }
+
+  /** Darker: more connections. */
+  #heat(context: CanvasRenderingContext2D, nodes: readonly FeedOwner[]): void {
+    const most = Math.max(1, ...nodes.map(({ connections }) => connections))
+    const { sunk, bad } = themeOf()
+    const colour = colourOf(1, 'node')
+    for (const { id, state, connections } of nodes) {
+      const box = this.#boxes.get(id) as Box
+      context.fillStyle = sunk
+      context.fillRect(box.x, box.y, box.width, box.height)
+      context.fillStyle = state === 'down' ? bad : colour
+      context.globalAlpha = state === 'down' ? 1 : 0.08 + 0.92 * (connections / most)
+      context.fillRect(box.x, box.y, box.width, box.height)
+      context.globalAlpha = 1
+    }
+  }
+
+  #drawDots(context: CanvasRenderingContext2D): void {
+    const places = new Map<number, number>()
+    const now = this.#cluster.now()
+    const clock = performance.now()
+    const radius = this.#cluster.sockets.size > 150 ? 3 : 5
+    const cell = radius * 2 + 4
+    const { ink } = themeOf()
+    for (const socket of this.#cluster.sockets.values()) {
+      const box = this.#boxes.get(socket.owner)
+      if (box === undefined) continue
+      const place = places.get(socket.owner) ?? 0
+      places.set(socket.owner, place + 1)
+      const columns = Math.max(1, Math.floor((box.width - 20) / cell))
+      const rows = Math.max(1, Math.floor((box.height - 34) / cell))
+      const row = Math.floor(place / columns) % rows
+      const home = { x: box.x + 14 + (place % columns) * cell, y: box.y + 32 + row * cell }
+      const at = this.#flying(socket.id, home, clock)
+      this.#dots.set(socket.id, at)
+      if (this.#dragged?.socket.id === socket.id) continue
+      const role = this.#cluster.owner(socket.owner)?.role ?? 'node'
+      context.globalAlpha = now - socket.busyAt < BUSY_MS || this.#flights.has(socket.id) ? 1 : 0.45
+      dot(context, at, radius, colourOf(socket.owner, role))
+      if (socket.id !== this.#selected) continue
+      context.globalAlpha = 1
+      context.strokeStyle = ink
+      context.lineWidth = 2
+      context.beginPath()
+      context.arc(at.x, at.y, radius + 4, 0, 7)
+      context.stroke()
+    }
+    context.globalAlpha = 1
+    if (this.#dragged === undefined) return
+    const { socket, at } = this.#dragged
+    dot(context, at, radius + 3, colourOf(socket.owner, 'node'))
+  }
+
+  #flying(id: number, home: Point, clock: number): Point {
+    const flight = this.#flights.get(id)
+    if (flight === undefined) return home
+    const part = (clock - flight.startedAt) / FLIGHT_MS
+    if (part >= 1) {
+      this.#flights.delete(id)
+      return home
+    }
+    const eased = 1 - (1 - part) ** 3
+    const rise = Math.sin(Math.PI * eased) * 26
+    return {
+      x: flight.from.x + (home.x - flight.from.x) * eased,
+      y: flight.from.y + (home.y - flight.from.y) * eased - rise,
+    }
+  }
+
+  #ownerAt({ x, y }: Point): FeedOwner | undefined {
+    for (const [id, box] of this.#boxes) {
+      if (x < box.x || y < box.y || x > box.x + box.width || y > box.y + box.height) continue
+      return this.#cluster.owner(id)
+    }
+    return undefined
+  }
+
+  #socketAt({ x, y }: Point): Socket | undefined {
+    let near: Socket | undefined
+    let least = NEAR
+    for (const [id, at] of this.#dots) {
+      const distance = Math.hypot(at.x - x, at.y - y)
+      const socket = this.#cluster.sockets.get(id)
+      if (distance >= least || socket === undefined) continue
+      near = socket
+      least = distance
+    }
+    return near
+  }
+
+  #down(event: PointerEvent): void {
+    const at = { x: event.offsetX, y: event.offsetY }
+    const socket = this.#socketAt(at)
+    if (socket === undefined) return
+    this.#pressed = { socket, at }
+    this.canvas.setPointerCapture(event.pointerId)
+  }
+
+  #move(event: PointerEvent): void {
+    const at = { x: event.offsetX, y: event.offsetY }
+    if (this.#pressed === undefined) {
+      this.canvas.classList.toggle('grab', this.#socketAt(at) !== undefined)
+      return
+    }
+    const { socket, at: from } = this.#pressed
+    if (this.#dragged !== undefined || Math.hypot(at.x - from.x, at.y - from.y) > 4) {
+      this.#dragged = { socket, at }
+    }
+  }
+
+  #up(event: PointerEvent): void {
+    const pressed = this.#pressed
+    const dragged = this.#dragged
+    this.#drop()
+    if (pressed === undefined) return
+    if (dragged === undefined) {
+      this.#selected = pressed.socket.id
+      return this.#handlers.chosen(pressed.socket)
+    }
+    const owner = this.#ownerAt({ x: event.offsetX, y: event.offsetY })
+    if (owner === undefined || owner.role !== 'node' || owner.id === dragged.socket.owner) return
+    this.#handlers.dropped(dragged.socket, owner)
+  }
+
+  #drop(): void {
+    this.#pressed = undefined
+    this.#dragged = undefined
+  }
+
+  /** Left and right choose a socket, Enter shows it, a digit shifts it to the node of that number. */
+  #key(event: KeyboardEvent): void {
+    const all = [...this.#cluster.sockets.values()]
+    const index = all.findIndex(({ id }) => id === this.#selected)
+    const step = event.key === 'ArrowRight' || event.key === 'ArrowDown' ? 1 : -1
+    if (event.key.startsWith('Arrow') && all.length > 0) {
+      event.preventDefault()
+      this.#selected = all[(index + step + all.length) % all.length]?.id
+      return
+    }
+    const socket = all[index]
+    if (socket === undefined) return
+    if (event.key === 'Enter' || event.key === ' ') {
+      event.preventDefault()
+      this.#handlers.chosen(socket)
+    } else if (/^[1-9]$/.test(event.key)) {
+      const node = this.#cluster.nodes[Number(event.key) - 1]
+      if (node !== undefined && node.id !== socket.owner) this.#handlers.dropped(socket, node)
+    }
+  }
+}
+
+function centre({ x, y, width, height }: Box): Point {
+  return { x: x + width / 2, y: y + height / 2 }
+}
+
+function curve(context: CanvasRenderingContext2D, from: Point, to: Point): void {
+  const middle = (from.x + to.x) / 2
+  context.beginPath()
+  context.moveTo(from.x, from.y)
+  context.bezierCurveTo(middle, from.y, middle, to.y, to.x, to.y)
+  context.stroke()
+}
+
+function rounded(context: CanvasRenderingContext2D, { x, y, width, height }: Box, radius: number): void {
+  context.beginPath()
+  context.roundRect(x, y, width, height, Math.min(radius, height / 2, width / 2))
+}
+
+function dot(context: CanvasRenderingContext2D, { x, y }: Point, radius: number, colour: string): void {
+  context.fillStyle = colour
+  context.beginPath()
+  context.arc(x, y, radius, 0, 7)
+  context.fill()
+}

@@ -1,0 +1,240 @@
+/**
+ * The unbroken staircase: the octets of one connection that its client has acknowledged, over time, each stretch in the colour
+ * of the owner that sent it; a hairline at each shift with its pause, and ticks where something was sent again.
+ */
+import type { FeedShift } from './api.ts'
+import { FONT, type Picture } from './canvas.ts'
+import type { Cluster, Socket } from './cluster.ts'
+import { msText, octetsText } from './format.ts'
+import { colourOf, themeOf } from './palette.ts'
+
+/** Ten a second: ten minutes; of a longer one the beginning is thinned out. */
+const MAX_SAMPLES = 6_000
+const LEAST_SPAN_MS = 12_000
+const PAD = { left: 64, right: 14, top: 30, bottom: 26 }
+
+interface Sample {
+  readonly at: number
+  readonly octets: number
+  readonly owner: number
+  readonly retransmissions: number
+}
+
+export class Staircase implements Picture {
+  readonly canvas: HTMLCanvasElement
+  readonly #cluster: Cluster
+  #id: number | undefined
+  #samples: Sample[] = []
+  #shifts: FeedShift[] = []
+  #ended = false
+  /** Of the download, where that is known. */
+  size = 0
+
+  constructor(canvas: HTMLCanvasElement, cluster: Cluster) {
+    this.canvas = canvas
+    this.#cluster = cluster
+    cluster.watch({
+      ended: ({ id }) => {
+        if (id === this.#id) this.#ended = true
+      },
+      framed: frame => {
+        for (const shift of frame.shifts) if (shift[0] === this.#id) this.#shifts.push(shift)
+        this.#sample(frame.at)
+      },
+    })
+  }
+
+  get id(): number | undefined {
+    return this.#id
+  }
+
+  get ended(): boolean {
+    return this.#ended
+  }
+
+  get shifts(): readonly FeedShift[] {
+    return this.#shifts
+  }
+
+  get owner(): number | undefined {
+    return this.#samples.at(-1)?.owner
+  }
+
+  get octets(): number {
+    return this.#samples.at(-1)?.octets ?? 0
+  }
+
+  get retransmissions(): number {
+    return resent(this.#samples).reduce((sum, { count }) => sum + count, 0)
+  }
+
+  /** The longest pause of a shift, from COMMIT to the word of the new owner. */
+  get longestPauseMs(): number {
+    return Math.max(0, ...this.#shifts.map(shift => shift[6] - shift[8]))
+  }
+
+  track(socket: Socket): void {
+    if (socket.id === this.#id) return
+    this.#id = socket.id
+    this.#samples = []
+    this.#shifts = this.#cluster.recent.filter(([id]) => id === socket.id)
+    this.#ended = false
+    this.size = 0
+    this.#sample(this.#cluster.now())
+  }
+
+  #sample(at: number): void {
+    const socket = this.#id === undefined ? undefined : this.#cluster.sockets.get(this.#id)
+    if (socket === undefined || this.#ended) return
+    const { octets, owner, retransmissions } = socket
+    this.#samples.push({ at, octets, owner, retransmissions })
+    if (this.#samples.length > MAX_SAMPLES) {
+      this.#samples = this.#samples.filter((_, index) => index % 2 === 0 || index > MAX_SAMPLES / 2)
+    }
+  }
+
+  draw(context: CanvasRenderingContext2D, width: number, height: number): void {
+    const first = this.#samples[0]
+    const last = this.#samples.at(-1)
+    const theme = themeOf()
+    context.font = FONT
+    if (first === undefined || last === undefined) return
+    const end = this.#ended || this.size <= last.octets ? last.at : this.#cluster.now()
+    const span = Math.max(LEAST_SPAN_MS, (end - first.at) * 1.04)
+    const most = Math.max(this.size, last.octets, 65_536) * 1.03
+    const x = (at: number) => PAD.left + ((at - first.at) / span) * (width - PAD.left - PAD.right)
+    const y = (octets: number) => height - PAD.bottom - (octets / most) * (height - PAD.top - PAD.bottom)
+    this.#grid(context, width, height, span, most, y)
+    for (const stretch of stretches(this.#samples)) this.#stretch(context, stretch, x, y, height)
+    this.#hairlines(context, x, height)
+    context.fillStyle = theme.bad
+    for (const { at } of resent(this.#samples)) context.fillRect(x(at) - 1, height - PAD.bottom - 7, 2, 7)
+    if (this.#ended) return
+    context.fillStyle = this.#colour(last.owner)
+    context.beginPath()
+    context.arc(x(last.at), y(last.octets), 4.5, 0, 7)
+    context.fill()
+  }
+
+  #colour(owner: number): string {
+    return colourOf(owner, this.#cluster.owner(owner)?.role ?? 'node')
+  }
+
+  #grid(
+    context: CanvasRenderingContext2D,
+    width: number,
+    height: number,
+    span: number,
+    most: number,
+    y: (octets: number) => number,
+  ): void {
+    const { line, soft } = themeOf()
+    context.strokeStyle = line
+    context.fillStyle = soft
+    context.lineWidth = 1
+    context.textBaseline = 'middle'
+    context.textAlign = 'right'
+    const step = 2 ** Math.round(Math.log2(most / 4))
+    context.beginPath()
+    for (let octets = 0; octets <= most; octets += step) {
+      const at = Math.round(y(octets)) + 0.5
+      context.moveTo(PAD.left, at)
+      context.lineTo(width - PAD.right, at)
+      context.fillText(octetsText(octets), PAD.left - 8, at)
+    }
+    context.stroke()
+    context.textAlign = 'center'
+    const seconds = [1, 2, 5, 10, 20, 30, 60, 120, 300, 600].find(each => span / 1000 / each <= 8) ?? 1_800
+    for (let second = seconds; second * 1000 < span * 0.985; second += seconds) {
+      const at = PAD.left + ((second * 1000) / span) * (width - PAD.left - PAD.right)
+      context.fillText(`${second} s`, at, height - PAD.bottom / 2 + 2)
+    }
+    context.textAlign = 'left'
+  }
+
+  #stretch(
+    context: CanvasRenderingContext2D,
+    stretch: readonly Sample[],
+    x: (at: number) => number,
+    y: (octets: number) => number,
+    height: number,
+  ): void {
+    const first = stretch[0] as Sample
+    const last = stretch.at(-1) as Sample
+    const colour = this.#colour(last.owner)
+    context.beginPath()
+    context.moveTo(x(first.at), y(first.octets))
+    for (const { at, octets } of stretch) context.lineTo(x(at), y(octets))
+    context.lineWidth = 3
+    context.lineJoin = 'round'
+    context.lineCap = 'round'
+    context.strokeStyle = colour
+    context.stroke()
+    context.lineTo(x(last.at), height - PAD.bottom)
+    context.lineTo(x(first.at), height - PAD.bottom)
+    context.globalAlpha = 0.11
+    context.fillStyle = colour
+    context.fill()
+    context.globalAlpha = 1
+    const name = this.#cluster.name(last.owner)
+    const room = x(last.at) - x(first.at)
+    if (context.measureText(name).width > room - 8) return
+    context.fillStyle = colour
+    context.textBaseline = 'alphabetic'
+    context.textAlign = 'center'
+    context.fillText(name, (x(first.at) + x(last.at)) / 2, height - PAD.bottom - 10)
+    context.textAlign = 'left'
+  }
+
+  #hairlines(context: CanvasRenderingContext2D, x: (at: number) => number, height: number): void {
+    const { ink, soft } = themeOf()
+    let free = 0
+    for (const [, , , , refusal, endedAt, ms, , committedMs] of this.#shifts) {
+      if (refusal !== '') continue
+      const at = Math.round(x(endedAt)) + 0.5
+      if (at < PAD.left) continue
+      context.strokeStyle = ink
+      context.globalAlpha = 0.45
+      context.lineWidth = 1
+      context.beginPath()
+      context.moveTo(at, PAD.top - 10)
+      context.lineTo(at, height - PAD.bottom)
+      context.stroke()
+      context.globalAlpha = 1
+      const text = msText(ms - committedMs)
+      const wide = context.measureText(text).width
+      if (at - wide / 2 < free) continue
+      free = at + wide / 2 + 6
+      context.fillStyle = soft
+      context.textAlign = 'center'
+      context.textBaseline = 'alphabetic'
+      context.fillText(text, at, PAD.top - 14)
+      context.textAlign = 'left'
+    }
+  }
+}
+
+/** Neighbours share their border, so that the line does not break where the owner changes. */
+export function stretches(samples: readonly Sample[]): Sample[][] {
+  const all: Sample[][] = []
+  for (const sample of samples) {
+    const current = all.at(-1)
+    if (current === undefined) all.push([sample])
+    else if (current.at(-1)?.owner === sample.owner) current.push(sample)
+    else all.push([current.at(-1) as Sample, sample])
+  }
+  // The border belongs to the owner that sent what came after it: the last sample says who that is.
+  return all
+}
+
+/** Each owner counts its own, from when the connection came to it. */
+export function resent(samples: readonly Sample[]): { at: number; count: number }[] {
+  const found: { at: number; count: number }[] = []
+  for (const [index, { at, owner, retransmissions }] of samples.entries()) {
+    const before = samples[index - 1]
+    if (before === undefined) continue
+    const count = retransmissions - (before.owner === owner ? before.retransmissions : 0)
+    if (count > 0) found.push({ at, count })
+  }
+  return found
+}
