@@ -3,7 +3,7 @@
  * put together here. It keeps nothing; a node that does not answer is reported without figures.
  */
 
-import { gauge, type Metric } from '../node/server/metric.ts'
+import { byLabel, gauge, type Metric } from '../node/server/metric.ts'
 import {
   answer,
   type ListedConnection,
@@ -194,11 +194,18 @@ export class Backend implements AdminBackend {
           : owner.up && (await this.#asks.ask(owner.id, 'metrics', null))
         const metrics = parse<Metric[]>(text)
         const up = gauge('gyre_owner_up', 'Whether the owner answers.', metrics === undefined ? 0 : 1)
-        return { owner: owner.name, metrics: [up, ...(metrics ?? [])] }
+        const placed = own ? [this.#decisions()] : []
+        return { owner: owner.name, metrics: [up, ...placed, ...(metrics ?? [])] }
       }),
     )
     const { renderMetrics } = await import('./metrics.ts')
     return renderMetrics(told)
+  }
+
+  #decisions(): Metric {
+    const help = 'Requests placed, and kept connections that nodes asked about, by reason.'
+    const { counts } = this.#core.placement
+    return byLabel('counter', 'gyre_placement_decisions_total', help, 'reason', { ...counts })
   }
 
   async reopen(): Promise<ReopenReport> {

@@ -5,7 +5,7 @@ export const REASONS: Readonly<Record<Reason, string>> = {
   holder: 'it holds the object',
   first: 'nobody holds the object; it is the least loaded, and reads it',
   replica: 'those that hold the object are loaded more than a copy costs',
-  relief: 'the node that had the connection was loaded far above it, and the connection kept it busy',
+  relief: 'it relieves the node that had the connection, which was loaded far above it',
   stay: 'it has the connection already, and elsewhere is not better by what a shift costs',
   'least-loaded': 'it is the least loaded',
   turn: 'it was its turn',

@@ -13,7 +13,7 @@ export const MAX_RELIEVED = 100
 export interface Relief {
   readonly from: number
   readonly to: number
-  /** How much more the one is loaded than the other. */
+  /** Of the node that takes. */
   readonly load: number
 }
 
@@ -23,5 +23,5 @@ export function reliefOf(nodes: readonly NodeLoad[]): Relief | undefined {
   const most = nodes.reduce((a, b) => (b.load > a.load ? b : a))
   const least = nodes.reduce((a, b) => (b.load < a.load ? b : a))
   if (most.load <= 2 * least.load + READ_COST) return undefined
-  return { from: most.id, to: least.id, load: most.load - least.load }
+  return { from: most.id, to: least.id, load: least.load }
 }

@@ -44,7 +44,7 @@ export type ClusterMessage =
     }
   /** Node to dispatcher: it is about to end, and its connections should live on elsewhere. */
   | { readonly type: 'LEAVE'; readonly deadlineMs: number }
-  /** Dispatcher to node: give your busiest connections to that node, which is less loaded by so much; so many at most. */
+  /** Dispatcher to node: give your busiest connections to that node, which has this load; so many at most. */
   | { readonly type: 'RELIEVE'; readonly to: number; readonly load: number; readonly most: number }
   /** Node to dispatcher: connections that ask for these objects are moving there. */
   | { readonly type: 'RELIEVED'; readonly to: number; readonly paths: readonly string[] }

@@ -17,7 +17,7 @@ export const SEGMENTS_PER_LOAD = 250
 
 export interface ReliefOrder {
   readonly to: number
-  /** How much more this node is loaded than that one. */
+  /** Of that node, as the dispatcher knows it. */
   readonly load: number
   /** Connections at most. */
   readonly most: number
@@ -67,7 +67,10 @@ export class Relief {
     const sample = this.#sample as Sample
     this.#sample = undefined
     const { to, load, most } = sample.order
-    const chosen = choose(this.#heats(sample, now), load, most)
+    const sent = ((this.#host.segments() - sample.segments) * 1_000) / (now - sample.at) / SEGMENTS_PER_LOAD
+    const heats = this.#heats(sample, sent)
+    // Our own load by the same look: what the dispatcher knows of it is a mean over a longer time.
+    const chosen = choose(heats, this.#host.owner.connections + sent, load, most)
     // Told before they move: whoever asks for their objects there is to find that they belong there.
     const paths = chosen.filter(({ method }) => method !== '').map(({ path }) => path)
     if (paths.length > 0) this.#host.relieved(to, [...new Set(paths)])
@@ -87,8 +90,8 @@ export class Relief {
     return this.#host.served(connection) + connection.peek().sendQueue.released / OCTETS_PER_REQUEST
   }
 
-  /** Connections that did something, with their part of the node's load. */
-  #heats({ at, segments, work }: Sample, now: number): Heat[] {
+  /** Connections that did something, with their part of what was sent. */
+  #heats({ work }: Sample, sent: number): Heat[] {
     const heats: Heat[] = []
     let sum = 0
     for (const connection of this.#busy()) {
@@ -98,7 +101,6 @@ export class Relief {
       heats.push({ connection, load: done })
       sum += done
     }
-    const sent = ((this.#host.segments() - segments) * 1_000) / (now - at) / SEGMENTS_PER_LOAD
     return heats.map(({ connection, load }) => ({ connection, load: 1 + (sent * load) / sum }))
   }
 }
@@ -108,15 +110,19 @@ export interface Heat {
   readonly load: number
 }
 
-/** The hottest first, each only if the other node is then less loaded than this one was. */
-export function choose(heats: readonly Heat[], load: number, most: number): Connection[] {
+/** A move must take at least a tenth from the more loaded of the two nodes, or chance would move connections to and fro. */
+const WORTH = 0.9
+
+/** The hottest first, of those whose move makes the more loaded node less loaded: `here` and `there` are the loads of both. */
+export function choose(heats: readonly Heat[], here: number, there: number, most: number): Connection[] {
   const chosen: Connection[] = []
-  let difference = load
-  for (const heat of [...heats].sort((a, b) => b.load - a.load)) {
+  let [source, target] = [here, there]
+  for (const { connection, load } of [...heats].sort((a, b) => b.load - a.load)) {
     if (chosen.length >= most) break
-    if (heat.load >= difference) continue
-    chosen.push(heat.connection)
-    difference -= 2 * heat.load
+    if (target + load >= WORTH * source) continue
+    chosen.push(connection)
+    source -= load
+    target += load
   }
   return chosen
 }

@@ -71,7 +71,7 @@ describe('a hot object', () => {
 })
 
 describe('the hottest connection', () => {
-  const relieve = (sim: Cluster, most: number, load = 50) => {
+  const relieve = (sim: Cluster, most: number, load = 0) => {
     const order = { type: 'RELIEVE', to: 2, load, most } as const
     sim.node(1).receiveMessage(0, encodeClusterMessage(order), sim.now)
   }
@@ -102,7 +102,7 @@ describe('the hottest connection', () => {
     const hot = looping(sim, ['/a'], 5_000, 0.2)
     const idle = looping(sim, ['/a'], 2, 100_000)
     sim.run(300)
-    relieve(sim, 10, 2)
+    relieve(sim, 10, 3)
     sim.run(1_000)
     expect([hot, idle].map(client => sim.ownerOf(client)?.owner.config.id)).toEqual([1, 1])
   })
