@@ -21,6 +21,7 @@ import {
   type CounterReport,
   type DrainReport,
   type DrainRequest,
+  type ExplainQuery,
   type ExplainReport,
   MAX_REPORTED_LINKS,
   MAX_SHIFT_RESULTS,
@@ -149,8 +150,9 @@ export class Backend implements AdminBackend {
     return this.policy()
   }
 
-  async explain(target: string): Promise<ExplainReport> {
-    return explain(this.#core, target, this.#operator.now())
+  async explain({ target, from }: ExplainQuery): Promise<ExplainReport> {
+    const node = from === undefined ? undefined : this.#member(from).id
+    return explain(this.#core, target, node, this.#operator.now())
   }
 
   #member(name: string): Member {

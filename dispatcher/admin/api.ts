@@ -15,7 +15,7 @@
  *   POST /api/v1/token  {}                                     { status: 'ok' } where the token is right
  *   GET  /api/v1/policies                                      PolicyReport
  *   POST /api/v1/policy { policy }                             PolicyReport
- *   GET  /api/v1/explain?target                                ExplainReport
+ *   GET  /api/v1/explain?target&from                           ExplainReport
  *   GET  /api/v1/connection?id                                 ConnectionDetail
  *   GET  /api/v1/objects                                       ObjectsReport
  *   POST /api/v1/forget { path }                               ForgetReport
@@ -218,12 +218,14 @@ export interface PolicyReport {
   readonly decisions: Readonly<Partial<Record<Reason, number>>>
 }
 
-/** Where a new connection's request would go now, and why. Nothing changes by asking. */
+/** Where a request would go now, and why. Nothing changes by asking. */
 export interface ExplainReport {
   /** As it was asked for. */
   readonly target: string
   /** The object's name in the cluster: the site, which is empty for the default one, and the path in it. */
   readonly path: string
+  /** Owner id of the node that has the connection; null: it is a new one. */
+  readonly from: number | null
   readonly policy: PolicyName
   /** Owner id; null where no node takes connections. */
   readonly to: number | null
@@ -261,6 +263,13 @@ export interface ExplainedDecision {
   readonly to: number
   readonly policy: PolicyName
   readonly reason: Reason
+}
+
+export interface ExplainQuery {
+  /** A path of the default site, or a URL. */
+  readonly target: string
+  /** The node that has the connection, by id in digits or name; undefined: it is a new one. */
+  readonly from?: string | undefined
 }
 
 /** Of the target of an explanation: as long as a request's may be. */

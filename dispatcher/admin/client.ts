@@ -14,6 +14,7 @@ import {
   type ConnectionsQuery,
   type DrainReport,
   type DrainRequest,
+  type ExplainQuery,
   type ExplainReport,
   type PolicyReport,
   type ReloadReport,
@@ -144,8 +145,9 @@ export class AdminClient {
     return this.ask<PolicyReport>('POST', '/policy', { policy })
   }
 
-  explain(target: string): Promise<ExplainReport> {
-    return this.ask<ExplainReport>('GET', `/explain?${new URLSearchParams({ target })}`)
+  explain({ target, from }: ExplainQuery): Promise<ExplainReport> {
+    const search = new URLSearchParams(from === undefined ? { target } : { target, from })
+    return this.ask<ExplainReport>('GET', `/explain?${search}`)
   }
 
   /** Without it the process lives on for as long as the connection. */

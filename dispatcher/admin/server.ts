@@ -13,6 +13,7 @@ import {
   type ConnectionsQuery,
   type DrainReport,
   type DrainRequest,
+  type ExplainQuery,
   type ExplainReport,
   type PolicyReport,
   type ReloadReport,
@@ -69,8 +70,8 @@ export interface AdminBackend {
   policy(): Promise<PolicyReport>
   /** Holds until the dispatcher ends, or is told another. */
   setPolicy(policy: PolicyName): Promise<PolicyReport>
-  /** `target` is a path, or a URL. Rejects with INVALID_REQUEST or UNKNOWN_HOST. */
-  explain(target: string): Promise<ExplainReport>
+  /** Rejects with INVALID_REQUEST, UNKNOWN_HOST or UNKNOWN_OWNER. */
+  explain(query: ExplainQuery): Promise<ExplainReport>
 }
 
 export interface AdminServerOptions {
@@ -135,8 +136,7 @@ function routesOf(backend: AdminBackend, options: AdminServerOptions): ReadonlyM
   const drain: Route['run'] = async ({ body }) => ok(backend.drain(parse(drainRequest, body)))
   const undrain: Route['run'] = async ({ body }) => ok(backend.undrain(parse(nodeRequest, body).node))
   const setPolicy: Route['run'] = async ({ body }) => ok(backend.setPolicy(parse(policyRequest, body).policy))
-  const explain: Route['run'] = async ({ query }) =>
-    ok(backend.explain(parse(explainQuery, single(query)).target))
+  const explain: Route['run'] = async ({ query }) => ok(backend.explain(parse(explainQuery, single(query))))
   return new Map<string, Route>([
     [`${API_PATH}/status`, get(() => ok(backend.status()))],
     [

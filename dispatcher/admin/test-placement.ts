@@ -1,6 +1,6 @@
 /** The part of a test's cluster that is about placement: two nodes, of which one holds the file that is asked about. */
 import { POLICIES, type PolicyName } from '../placement/policy.ts'
-import type { ExplainReport, PolicyReport } from './api.ts'
+import type { ExplainQuery, ExplainReport, PolicyReport } from './api.ts'
 import { AdminError } from './errors.ts'
 import { TestDrains } from './test-drains.ts'
 
@@ -16,12 +16,20 @@ export class TestPlacement extends TestDrains {
     return this.policy()
   }
 
-  async explain(target: string): Promise<ExplainReport> {
+  async explain({ target, from }: ExplainQuery): Promise<ExplainReport> {
     if (target.startsWith('http://unknown/'))
       throw new AdminError('UNKNOWN_HOST', 'requests for unknown are answered by 421')
     const node = { state: 'up', connections: 3, load: 3.2, holds: 'no', cost: null } as const
     return {
-      ...{ target, path: target, policy: this.inForce, to: 1, reason: 'holder', replicas: 1 },
+      ...{
+        target,
+        path: target,
+        from: from === undefined ? null : 2,
+        policy: this.inForce,
+        to: 1,
+        reason: 'holder',
+        replicas: 1,
+      },
       nodes: [
         { ...node, id: 1, name: 'node1', holds: 'yes', cost: { wait: 0.2, read: 0, shift: 0, total: 0.2 } },
         { ...node, id: 2, name: 'node2' },

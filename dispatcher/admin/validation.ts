@@ -13,6 +13,7 @@ import {
   type DrainRequest,
   type EndRequest,
   type ErrorReport,
+  type ExplainQuery,
   type ForgetRequest,
   MAX_DRAIN_MS,
   MAX_FILTER_CHARACTERS,
@@ -91,12 +92,13 @@ export const policyRequest: z.ZodType<{ readonly policy: PolicyName }, unknown> 
   policy: z.enum(POLICIES, { error: `must be one of ${POLICIES.join(', ')}` }),
 })
 
-export const explainQuery: z.ZodType<{ readonly target: string }, unknown> = z.strictObject({
+export const explainQuery: z.ZodType<ExplainQuery, unknown> = z.strictObject({
   target: z
     .string({ error: 'must be a path, or an http URL' })
     .max(MAX_TARGET_CHARACTERS)
     // As in a request line: neither blanks nor controls (RFC 9112 §3.2).
     .regex(/^(https?:\/\/[^\s/?#]+)?\/[\x21-\x7e]*$/i, 'must be a path, or an http URL with one'),
+  from: owner.optional(),
 })
 
 export const errorReport: z.ZodType<ErrorReport> = z.object({ code: z.string(), message: z.string() })

@@ -278,7 +278,7 @@ it('explain', async () => {
   expect([err, exitCode]).toEqual(['', 0])
   expect(out).toBe(
     '/a.css: 1 node holds it; policy locality\n' +
-      'a new request goes to node1: it holds the object\n\n' +
+      'a new connection goes to node1: it holds the object\n\n' +
       '   NODE   STATE  HOLDS IT  CONNECTIONS  LOAD  WAIT  READ  SHIFT  COST\n' +
       '>  node1  up     yes                 3   3.2   0.2     0      0   0.2\n' +
       '   node2  up     no                  3   3.2     -     -      -     -\n\n' +
@@ -294,6 +294,9 @@ it('explain', async () => {
       { id: 2, holds: 'no' },
     ],
   })
+  expect((await gyre('explain', '--admin', address, '/a.css', '--from', 'node2')).out).toContain(
+    '\na connection of node2 goes to node1: it holds the object\n',
+  )
   expect((await gyre('explain', '--admin', address, 'http://unknown/')).err).toBe(
     'error: requests for unknown are answered by 421\n',
   )

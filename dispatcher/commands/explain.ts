@@ -14,8 +14,14 @@ export function registerExplain(program: Command): void {
     )
   addAdminFlags(command)
     .argument('<target>', 'a path of the default site, as /index.html, or a URL, as http://host/index.html')
-    .action(async (target: string, flags: AdminFlags) => {
-      await runAdminCommand(command, flags, client => client.explain(target), formatExplain)
+    .option('--from <node>', 'for a connection that this node has; without it for a new one')
+    .action(async (target: string, flags: AdminFlags & { readonly from?: string }) => {
+      await runAdminCommand(
+        command,
+        flags,
+        client => client.explain({ target, from: flags.from }),
+        formatExplain,
+      )
     })
 }
 
@@ -30,13 +36,17 @@ const DECISION_COLUMNS: readonly Column[] = [
 ]
 
 export function formatExplain(report: ExplainReport): string {
-  const { path, policy, to, reason, replicas, nodes, decisions } = report
+  const { path, from, policy, to, reason, replicas, nodes, decisions } = report
   const nameOf = (id: number | null) =>
     id === null ? 'new' : (nodes.find(node => node.id === id)?.name ?? `owner ${id}`)
+  const moves =
+    from === null
+      ? 'a new connection goes to'
+      : `a connection of ${nameOf(from)} ${to === from ? 'stays at' : 'goes to'}`
   const where =
     to === null || reason === null
       ? 'no node takes connections: clients are told 503'
-      : `a new request goes to ${nameOf(to)}: ${REASONS[reason]}`
+      : `${moves} ${nameOf(to)}: ${REASONS[reason]}`
   const held =
     replicas === 1 ? '1 node holds it' : `${replicas === 0 ? 'no node holds' : `${replicas} nodes hold`} it`
   const last = decisions.map(decision => [

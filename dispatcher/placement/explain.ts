@@ -5,14 +5,20 @@ import type { DispatcherCore } from '../core.ts'
 import { loadOf, type Member } from '../members.ts'
 import type { Choice } from './policy.ts'
 
-/** Throws INVALID_REQUEST for what is no path, and UNKNOWN_HOST. */
-export function explain(core: DispatcherCore, target: string, now: number): ExplainReport {
+/** `from`: the node that has the connection. Throws INVALID_REQUEST for what is no path, and UNKNOWN_HOST. */
+export function explain(
+  core: DispatcherCore,
+  target: string,
+  from: number | undefined,
+  now: number,
+): ExplainReport {
   const { placement, members, directory } = core
   const path = pathOf(core, target)
-  const choice = placement.explain(path, members.candidates([]), now)
+  const choice = placement.explain({ path, from }, members.candidates([]), now)
   return {
     target,
     path,
+    from: from ?? null,
     policy: placement.policy,
     to: choice?.to ?? null,
     reason: choice?.reason ?? null,

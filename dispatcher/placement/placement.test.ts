@@ -9,7 +9,7 @@ const arrival = (path: string) => ({ path, from: undefined })
 
 it('has no node to choose where there is none', () => {
   expect(new Placement(new Directory()).choose(arrival('/a'), [], 0)).toBeUndefined()
-  expect(new Placement(new Directory()).explain('/a', [], 0)).toBeUndefined()
+  expect(new Placement(new Directory()).explain(arrival('/a'), [], 0)).toBeUndefined()
 })
 
 it('spreads new objects over an idle cluster and sends the same object to the same node', () => {
@@ -62,18 +62,18 @@ it('moves only so many connections a second, but places all new ones', () => {
 it('takes another policy at any time, which begins with nothing remembered', () => {
   const placement = new Placement(new Directory(), { ...DEFAULT_PLACEMENT, policy: 'lard-r' })
   const to = placement.choose(arrival('/a'), idle, 0) as number
-  expect(placement.explain('/a', idle, 0)).toMatchObject({ to, reason: 'server-set' })
+  expect(placement.explain(arrival('/a'), idle, 0)).toMatchObject({ to, reason: 'server-set' })
   placement.policy = 'round-robin'
   expect([1, 2, 3].map(() => placement.choose(arrival('/a'), idle, 0)).sort()).toEqual([1, 2, 3])
   placement.policy = 'lard-r'
-  expect(placement.explain('/a', idle, 0)).toMatchObject({ reason: 'first' })
+  expect(placement.explain(arrival('/a'), idle, 0)).toMatchObject({ reason: 'first' })
 })
 
 describe('explanations', () => {
   it('change nothing, and say what happens then', () => {
     const directory = new Directory()
     const placement = new Placement(directory)
-    const told = [1, 2, 3].map(() => placement.explain('/a', idle, 0))
+    const told = [1, 2, 3].map(() => placement.explain(arrival('/a'), idle, 0))
     expect(new Set(told.map(choice => choice?.to)).size).toBe(1)
     expect(directory.holders('/a')).toEqual([])
     expect(placement.decisions('/a')).toEqual([])

@@ -115,9 +115,9 @@ export class Placement {
     this.#decisions.note({ at: now, path, from, to, policy: this.#policy, reason: 'relief' })
   }
 
-  /** What would be chosen now for a new connection; nothing changes by asking. */
-  explain(path: string, nodes: readonly NodeLoad[], now: number): Choice | undefined {
-    return this.#ask({ path, from: undefined }, nodes, now)
+  /** What would be chosen now; nothing changes by asking. */
+  explain(question: Question, nodes: readonly NodeLoad[], now: number): Choice | undefined {
+    return this.#ask(question, nodes, now)
   }
 
   /** The last decisions about a path, the last first. */
