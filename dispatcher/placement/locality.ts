@@ -21,7 +21,7 @@ import {
  * load and 40 above that (LARD/R's T_high = 65 is 40 above its T_low = 25).
  */
 export const READ_COST = 40
-/** A shift takes some 0.3 ms of both owners together, as 75 small responses do; and a difference of load this small is chance. */
+/** A shift is work for both owners, and a difference of load as small as this is chance: it must not move anything. */
 export const SHIFT_COST = 15
 
 /**

@@ -21,8 +21,8 @@ import { MAX_RELIEVED, RELIEF_MS, type Relief, reliefOf } from './relief.ts'
 import { ServerSets } from './server-sets.ts'
 
 /**
- * Connections moved a second because they are better served elsewhere: at 0.15 ms on each side a sixth of one core, were
- * they all one node's. New connections are not counted: they have to be placed.
+ * Connections moved a second because they are better served elsewhere: at the 0.45 ms that one took its source in `npm run
+ * bench -- drain`, half a core if all were one node's. New connections are not counted: they have to be placed.
  */
 export const DEFAULT_SHIFTS_PER_SECOND = 1_000
 /** Of decisions about one path. */

@@ -8,7 +8,7 @@ import type { Owner } from '../stack/owner.ts'
 
 /** Between the two looks: long enough for several requests of whoever is hot. */
 export const SAMPLE_MS = 250
-/** Connections looked at, at some 0.2 µs each; of more, a part is hot enough. */
+/** Connections looked at, so that a look stays short; of more, a part is hot enough. */
 const MAX_SAMPLED = 50_000
 /** Octets that are about as much work as a request: what a full super-segment carries, measured on one core. */
 const OCTETS_PER_REQUEST = 26_000

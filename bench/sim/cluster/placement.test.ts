@@ -1,4 +1,5 @@
 /** Where requests and connections go in a whole cluster, under the invariants: locality of design §7. */
+import { COOL_MS, KEEP_COST } from '../../../dispatcher/placement/locality.ts'
 import type { PolicyName } from '../../../dispatcher/placement/policy.ts'
 import { encodeClusterMessage } from '../../../node/server/messages.ts'
 import { FREE_MOVES, MIN_STAY_MS } from '../../../node/server/stay.ts'
@@ -94,6 +95,33 @@ describe('the hottest connection', () => {
       expect(sim.dispatcher.directory.holders(kind)).toEqual([1, 2])
       ;[hot, ...mild].forEach(succeeded)
     }
+  })
+
+  it('leaves its object at two nodes, of which new clients use one again when it has cooled', () => {
+    const sim = cluster({ seed: 8, nodes: 2 })
+    heldBy(sim, 1, '/a')
+    const hot = looping(sim, ['/a'], 500, 1)
+    const mild = looping(sim, ['/a'], 10, 60)
+    sim.run(100)
+    relieve(sim, 1)
+    expect(sim.runUntil(() => hot.done && mild.done, 5_000)).toBe(true)
+    const { directory, placement } = sim.dispatcher
+    expect(directory.holders('/a')).toEqual([1, 2])
+    const costs = () => {
+      const nodes = sim.dispatcher.members.candidates([])
+      return placement
+        .explain({ path: '/a', from: undefined }, nodes, sim.now)
+        ?.costs?.map(({ read }) => read)
+    }
+    expect(costs()).toEqual([0, 0])
+    sim.run(COOL_MS)
+    for (let turn = 0; turn < 2; turn++) {
+      const later = sim.client({ exchanges: [exchangeOf(sim.files, '/a')] })
+      expect(sim.runUntil(() => later.done, 1_000)).toBe(true)
+    }
+    // Its copy is still there, and may grow old.
+    expect(costs()?.sort()).toEqual([0, KEEP_COST])
+    expect(directory.holders('/a')).toEqual([1, 2])
   })
 
   it('does not move where it would only take the load with it', () => {
