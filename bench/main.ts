@@ -8,6 +8,7 @@ import { musts } from './musts.ts'
 import { placementBench } from './placement.ts'
 import { shift } from './shift/command.ts'
 import { single } from './single.ts'
+import { slowClients } from './slow-clients.ts'
 import { soak } from './soak/command.ts'
 import { throughput } from './throughput.ts'
 import { trace } from './trace.ts'
@@ -125,6 +126,17 @@ program
   .option('--packets <n>', 'how many', number(1, 2 ** 31), 1_000_000)
   .option('--seed <n>', 'of the first scenario', number(1, 2 ** 31), 1)
   .action(fuzz)
+
+program
+  .command('slow-clients')
+  .description(
+    'requests a second and latency of others while thousands of slow clients are served, beside nginx',
+  )
+  .option('--clients <n>', 'slow ones', number(1, 20_000), 2_000)
+  .option('--seconds <n>', 'length of each round', seconds, 5)
+  .option('--rounds <n>', 'of each system', rounds, 3)
+  .option('--json', 'print JSON', false)
+  .action(slowClients)
 
 program
   .command('trace')
