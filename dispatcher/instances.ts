@@ -4,6 +4,7 @@
  * the devices, keeps the rule as the dispatcher says, and starts, watches and ends the instances.
  */
 import { existsSync } from 'node:fs'
+import { threadsEnvironment } from '../node/server/threads.ts'
 import { DEFAULT_DRAIN_MS } from './admin/api.ts'
 import { Gateway } from './gateway/gateway.ts'
 import type { NodeOptions, RunningRole } from './options.ts'
@@ -82,7 +83,8 @@ class Instances implements RunningRole {
       const { id, name, address, address6 } = instance
       const command: RoleCommand = {
         role: 'node',
-        ...{ name, id, address, address6, namespace: undefined, admin: undefined, environment: {} },
+        ...{ name, id, address, address6, namespace: undefined, admin: undefined },
+        environment: threadsEnvironment(process.env),
         argv: [...program, 'node', ...nodeFlags(instance)],
         readyTimeoutMs: READY_TIMEOUT_MS,
         stopTimeoutMs: STOP_TIMEOUT_MS,

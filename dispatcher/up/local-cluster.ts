@@ -6,6 +6,7 @@ import { randomBytes } from 'node:crypto'
 import { accessSync, constants, statSync } from 'node:fs'
 import { networkInterfaces } from 'node:os'
 import { delimiter, join } from 'node:path'
+import { threadsEnvironment } from '../../node/server/threads.ts'
 import { createToken } from '../admin/access.ts'
 import { formatEndpoint } from '../flags.ts'
 import {
@@ -255,7 +256,7 @@ export class LocalCluster {
       address,
       address6,
       argv: [...this.#context.program, role, ...flags],
-      environment: more.environment ?? {},
+      environment: { ...threadsEnvironment(process.env), ...more.environment },
       admin: more.admin,
       readyTimeoutMs: READY_TIMEOUT_MS + nodes * instances * READY_TIMEOUT_PER_NODE_MS,
     }

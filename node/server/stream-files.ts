@@ -6,9 +6,10 @@
 import type { BigIntStats } from 'node:fs'
 import type { ReadOutcome, Stream, StreamRead, Streams } from '../../cache/stream.ts'
 import { isUnchanged, type OpenHandle } from './file-access.ts'
+import { poolThreads, streamReads } from './threads.ts'
 
 /** Reads under way, of all files. */
-export const MAX_PARALLEL_READS = 8
+const MAX_PARALLEL_READS = streamReads(poolThreads(process.env))
 /** Descriptors of streams, below the usual limit of 1,024 for a process; past it the one used least recently is closed. */
 export const MAX_STREAM_FILES = 512
 /**
