@@ -19,7 +19,7 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
   'node/control': ['node/control', 'node:', 'ws', 'msgpackr'],
   'node/stack': ['node/stack', 'node/tun', 'node/tcp', 'node/wire', 'clone', 'shift'],
   'node/app': ['node/app', 'node/stack', 'node/tcp', 'node/wire', 'shift', 'node:', 'msgpackr'],
-  'node/examples': ['gyre', 'node:', 'ws'],
+  'node/examples': ['node/examples', 'gyre', 'node:', 'ws'],
   'node/server': [
     'node/',
     'cache',
