@@ -34,13 +34,14 @@ describe('where a WebSocket stands', () => {
             ends.add(octets.length)
           }
           for (let at = 0; at < octets.length; at += cut) {
-            expect(tracker.isBetweenMessages).toBe(ends.has(at))
+            // Compared by hand: there may be many places.
+            if (tracker.isBetweenMessages !== ends.has(at)) throw new Error(`wrong at octet ${at}`)
             tracker.see(Uint8Array.from(octets.slice(at, at + cut)))
           }
           expect(tracker.isBetweenMessages).toBe(true)
         },
       ),
-      { numRuns: 60 },
+      { numRuns: 30 },
     )
   })
 })
