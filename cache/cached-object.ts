@@ -4,6 +4,7 @@
  */
 import type { Representation } from '../node/http/representation.ts'
 import type { HeadTemplate } from '../node/http/response-head.ts'
+import type { StoredResponse } from '../node/http/stored-response.ts'
 import type { Content, Run } from '../node/tcp/content.ts'
 import { Stream } from './stream.ts'
 import type { Variants } from './variants.ts'
@@ -45,6 +46,9 @@ export class CachedObject implements Representation, Content {
   readonly heads: (HeadTemplate | undefined)[] = []
   /** What is negotiated instead of the file as it is, where there is something beside it. Set by whoever looked. */
   variants: Variants | undefined = undefined
+
+  /** What the origin said with these octets, where they are no file of ours. Set by whoever asked it. */
+  response: StoredResponse | undefined = undefined
 
   constructor(facts: ObjectFacts) {
     this.key = contentKey(facts.path, facts.etag)

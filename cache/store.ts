@@ -119,6 +119,13 @@ export class CacheStore {
     return 'stored'
   }
 
+  /** Counts an object that is to be sent and never was in the store. */
+  outside(object: CachedObject): void {
+    if (object.memoryOctets === 0) return
+    this.#outsideOctets += object.memoryOctets
+    this.#outside.register(object, object.memoryOctets)
+  }
+
   /** The path has no current version any more. Returns whether it had one. */
   remove(path: string): boolean {
     const entry = this.#entries.get(path)
@@ -169,9 +176,7 @@ export class CacheStore {
     this.#entries.delete(entry.path)
     entry.object = undefined
     this.#usedOctets -= entry.cost
-    if (object.memoryOctets === 0) return
-    this.#outsideOctets += object.memoryOctets
-    this.#outside.register(object, object.memoryOctets)
+    this.outside(object)
   }
 
   #note(path: string, object: CachedObject | undefined): void {

@@ -45,7 +45,10 @@ function hex(word: number): string {
   return (word >>> 0).toString(16).padStart(8, '0')
 }
 
-export function multipartOf(representation: Representation, ranges: readonly ByteRange[]): Multipart {
+export function multipartOf(
+  representation: Pick<Representation, 'etag' | 'mediaType' | 'length'>,
+  ranges: readonly ByteRange[],
+): Multipart {
   const boundary = boundaryOf(representation.etag, ranges)
   const tail = asciiOctets(`\r\n--${boundary}--\r\n`)
   let length = tail.length

@@ -98,12 +98,7 @@ export function plan<R extends Representation>(
   }
   if (planWithoutResource(head, nowSecond, into, context)) return
   begin(into, head)
-  if (head.expect === '100-continue' && hasBody(head)) {
-    // Only a plain success invites the body; any other final status is sent at once, and then the client's next
-    // octets could be the body or a request (RFC 9110 §10.1.1): the connection ends.
-    into.sendContinue = resource.kind === 'object' && (head.present & (CONDITIONAL | RANGE)) === 0
-    if (!into.sendContinue) into.close = true
-  }
+  answerExpectation(head, resource.kind === 'object', into)
   if (resource.kind === 'object') planObject(head, resource, nowSecond, into, context)
   else if (resource.kind === 'redirect') planRedirect(head, resource.path, nowSecond, into, context)
   else if (resource.kind === 'refused') planStatus(head, resource.status, nowSecond, into, context)
@@ -112,7 +107,29 @@ export function plan<R extends Representation>(
   } else planStatus(head, STATUS_OF[resource.kind], nowSecond, into, context)
 }
 
-const STATUS_OF = { missing: 404, forbidden: 403, unstable: 503, busy: 503, failed: 500 }
+/**
+ * Only a plain success invites the body; any other final status is sent at once, and then the client's next octets could
+ * be the body or a request (RFC 9110 §10.1.1): the connection ends.
+ */
+export function answerExpectation<R extends Representation>(
+  head: RequestHead,
+  isThere: boolean,
+  into: ResponsePlan<R>,
+): void {
+  if (head.expect !== '100-continue' || !hasBody(head)) return
+  into.sendContinue = isThere && (head.present & (CONDITIONAL | RANGE)) === 0
+  if (!into.sendContinue) into.close = true
+}
+
+const STATUS_OF = {
+  missing: 404,
+  forbidden: 403,
+  unstable: 503,
+  busy: 503,
+  failed: 500,
+  'bad-gateway': 502,
+  'gateway-timeout': 504,
+}
 
 /** What every resource here allows; Allow says it with 405 (RFC 9110 §15.5.6) and to OPTIONS. */
 const ALLOW = 'Allow: GET, HEAD, OPTIONS\r\n'
@@ -182,7 +199,7 @@ function pageOf(status: number): Uint8Array {
 /** One page a status: bounded by their number. */
 const pages = new Map<number, Uint8Array>()
 
-function begin<R extends Representation>(into: ResponsePlan<R>, head: RequestHead | undefined): void {
+export function begin<R extends Representation>(into: ResponsePlan<R>, head: RequestHead | undefined): void {
   into.bodyKind = 'none'
   into.content = undefined
   into.bodyOffset = 0
@@ -194,7 +211,7 @@ function begin<R extends Representation>(into: ResponsePlan<R>, head: RequestHea
   into.sendContinue = false
 }
 
-function connectionField(head: RequestHead | undefined, close: boolean): ConnectionField {
+export function connectionField(head: RequestHead | undefined, close: boolean): ConnectionField {
   if (close) return 'close'
   return head !== undefined && head.minorVersion === 0 ? 'keep-alive' : ''
 }
@@ -211,7 +228,7 @@ function finish<R extends Representation>(
   into.head = renderHead(status, fields, connectionField(head, into.close), nowSecond)
 }
 
-function planStatus<R extends Representation>(
+export function planStatus<R extends Representation>(
   head: RequestHead | undefined,
   status: number,
   nowSecond: number,

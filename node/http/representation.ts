@@ -3,6 +3,7 @@
  * their octets, and how they come into memory, are of no concern to HTTP.
  */
 import type { HeadTemplate } from './response-head.ts'
+import type { StoredResponse } from './stored-response.ts'
 
 /** One version of one file, complete: two nodes that hold the same path and entity tag hold the same octets. */
 export interface Representation {
@@ -59,11 +60,34 @@ export interface Unavailable {
   readonly reason: string
 }
 
+/** The origin server of the site did not answer, or not with anything that can be passed on. */
+export interface OriginFault {
+  readonly kind: 'bad-gateway' | 'gateway-timeout'
+  /** For the operator, not for the client. */
+  readonly reason: string
+}
+
+/** A response of the site's origin server, from the cache or as it came. */
+export interface OriginResponse<R extends Representation> {
+  readonly kind: 'response'
+  readonly response: StoredResponse
+  /** Its body: of `R` only the octets count. */
+  readonly content: R
+  /** Seconds; undefined where it was not in a cache (RFC 9111 §5.1). */
+  readonly age: number | undefined
+  /** The parameters of Cache-Status (RFC 9211 §2), as `hit`. */
+  readonly cacheStatus: string
+}
+
 export type Resource<R extends Representation> =
   | R
+  | OriginFault
   | Redirect
   | Forbidden
   | Missing
   | Unacceptable
   | Refused
   | Unavailable
+
+/** What a request is answered with: a file of ours or what stands for it, or what an origin said. */
+export type Found<R extends Representation> = Resource<R> | OriginResponse<R>

@@ -502,6 +502,18 @@ export function header(head: RequestHead, name: string): string | undefined {
   return value
 }
 
+/** Every field line by name and value, in order. */
+export function fieldsOf(head: RequestHead): [name: string, value: string][] {
+  const { octets, fields } = head
+  return Array.from({ length: head.fieldCount }, (_, index) => {
+    const slot = index * FIELD_STRIDE
+    return [
+      latin1Text(octets, fields[slot] as number, fields[slot + 1] as number),
+      latin1Text(octets, fields[slot + 2] as number, fields[slot + 3] as number),
+    ]
+  })
+}
+
 function joined(head: RequestHead, slot: number, before: string | undefined): string {
   const text = latin1Text(head.octets, head.fields[slot + 2] as number, head.fields[slot + 3] as number)
   return before === undefined ? text : `${before}, ${text}`

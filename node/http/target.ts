@@ -3,6 +3,7 @@
  * leave the document root by construction. Pure text work; whether a file of that name exists is the loader's.
  */
 import { hexValue, latin1Text, PLAIN_PATH } from './grammar.ts'
+import type { RequestHead } from './request-head.ts'
 
 const SLASH = 0x2f
 const DOT = 0x2e
@@ -103,4 +104,15 @@ export function representationPath(path: string): string {
 /** A normalised path as it may stand in a URI reference (Location): never `//host`, never a header's line end. */
 export function encodePath(path: string): string {
   return path.split('/').map(encodeURIComponent).join('/')
+}
+
+/**
+ * The target as an origin server is asked for it: path and query as they came, for what they mean is the origin's to say;
+ * or the status of the refusal.
+ */
+export function targetOf({ octets, pathStart, pathEnd, targetEnd }: RequestHead): string | 400 {
+  if (pathStart < pathEnd && octets[pathStart] !== SLASH) return 400
+  for (let at = pathStart; at < targetEnd; at++) if (octets[at] === HASH) return 400
+  const target = latin1Text(octets, pathStart, targetEnd)
+  return pathStart === pathEnd ? `/${target}` : target
 }
