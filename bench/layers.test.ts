@@ -18,6 +18,15 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
   'node/tun': ['node/tun', 'node:', 'node-tuntap'],
   'node/control': ['node/control', 'node:', 'ws', 'msgpackr'],
   'node/stack': ['node/stack', 'node/tun', 'node/tcp', 'node/wire', 'clone', 'shift'],
+  'node/origin': [
+    'node/origin',
+    'node/http',
+    'node/server/content-tag.ts',
+    'cache',
+    'node:',
+    'undici',
+    'http-cache-semantics',
+  ],
   'node/app': ['node/app', 'node/stack', 'node/tcp', 'node/wire', 'shift', 'node:', 'msgpackr'],
   'node/examples': ['node/examples', 'gyre', 'node:', 'ws'],
   'node/server': [

@@ -10,7 +10,6 @@ import {
   parseRequestHead,
   type RequestHead,
 } from '../node/http/request-head.ts'
-import { representationPath } from '../node/http/target.ts'
 import { ClientTable } from '../node/server/client-table.ts'
 import { DEFAULT_LIMITS, type ServerLimits } from '../node/server/limits.ts'
 import {
@@ -53,6 +52,8 @@ interface Accepted {
 export interface AcceptorHost {
   /** The path of a request with its site before it, or the status of its refusal. */
   pathOf(head: RequestHead): string | number
+  /** By which name the directory knows who holds it. */
+  heldAs(path: string): string
   /** The node for a path, or undefined where no node is up; `not` are those that have refused already. */
   place(path: string, not: readonly number[]): number | undefined
   /** Whether a node runs an application on this port. */
@@ -211,7 +212,7 @@ export class Acceptor implements Application {
     const path = this.#host.pathOf(head)
     connection.request = shownRequest(head.method, path)
     // A path that is none is answered by whichever node is next, as any other request.
-    this.#shift(connection, state, typeof path === 'string' ? representationPath(path) : '/', now)
+    this.#shift(connection, state, typeof path === 'string' ? this.#host.heldAs(path) : '/', now)
     return true
   }
 

@@ -88,6 +88,7 @@ export class DispatcherCore {
     const acceptor = new Acceptor(
       {
         pathOf: head => this.#sites.pathOf(head),
+        heldAs: path => this.#sites.heldAs(path),
         place: (path, not) => this.place(path, not),
         shift: (connection, to, now, done) => this.owner.shift(connection, to, now, 'placement', done),
         port: config.vips.port,
@@ -260,6 +261,11 @@ export class DispatcherCore {
       case 'PLACE': {
         const owner = this.#placeFor(from, message.path)
         this.#world.send(from, encodeClusterMessage({ type: 'PLACED', token: message.token, owner }))
+        return
+      }
+      case 'HOLDERS': {
+        const owners = this.directory.holders(message.path).filter(id => this.members.get(id)?.up === true)
+        this.#world.send(from, encodeClusterMessage({ type: 'HELD', token: message.token, owners }))
         return
       }
       case 'LEAVE': {

@@ -13,6 +13,7 @@ import { Mesh } from './control/mesh.ts'
 import { AccessLog } from './server/access-log.ts'
 import { NodeCore } from './server/core.ts'
 import type { Member } from './server/messages.ts'
+import { originOptions } from './server/origin-options.ts'
 import { Reloader } from './server/reloader.ts'
 import { noteShift } from './server/shift-note.ts'
 import { Sites } from './server/sites.ts'
@@ -30,7 +31,12 @@ const STOP_GRACE_MS = 3_000
 export async function runNode(options: NodeOptions, configuration: Configuration): Promise<RunningRole> {
   const { id, name, cluster, listen } = options
   const now = () => performance.now()
-  const sites = await Sites.open(configuration.serving, options.cacheOctets, now)
+  const sites = await Sites.open(
+    configuration.serving,
+    options.cacheOctets,
+    now,
+    originOptions(configuration.limits.origin, say),
+  )
   const recording = recordingOf(options.pcap, options.pcapOctets, say)
   const { device, tun, note, finish } = openRecordedTun(options.tun, recording)
   device.onError = error => {

@@ -3,8 +3,8 @@
  * file is read.
  */
 import { DEFAULT_HTTP_SETTINGS } from '../../node/http/http-settings.ts'
+import type { Resources } from '../../node/server/resources.ts'
 import type { ServingSettings } from '../../node/server/settings.ts'
-import type { Resources } from '../../node/server/site.ts'
 import { Sites } from '../../node/server/sites.ts'
 import type { Client } from '../sim/cluster/client.ts'
 import { Cluster } from '../sim/cluster/cluster.ts'
@@ -59,6 +59,7 @@ export class SimulatedServer {
       context: head => real.context(head),
       pathOf: head => real.pathOf(head),
       read: (object, offset, done) => real.read(object, offset, counted(done)),
+      heldAs: path => real.heldAs(path),
       load: (path, done) => real.load(path, counted(done)),
       loadVersion: (path, etag, done, from) => real.loadVersion(path, etag, counted(done), from),
     }

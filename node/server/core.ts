@@ -5,6 +5,7 @@
 import { AppConnection } from '../app/app-connection.ts'
 import { AppConnections, type AppListener } from '../app/app-connections.ts'
 import type { Runtime } from '../app/runtime.ts'
+import { CONTENT_PROTOCOL, type PeerContents } from '../origin/peer-contents.ts'
 import type { Connection } from '../stack/connection.ts'
 import { encodeOwnerMessage } from '../stack/messages.ts'
 import { OWNER_PROTOCOL, Owner } from '../stack/owner.ts'
@@ -28,8 +29,9 @@ import { answer, type OperatorHost, type ReportedLink } from './operator.ts'
 import { Relief } from './relief.ts'
 import type { Reloader } from './reloader.ts'
 import { Reporter } from './reporter.ts'
+import type { Resources } from './resources.ts'
 import { Services } from './services.ts'
-import { type Resources, Site } from './site.ts'
+import { Site } from './site.ts'
 import { VARIANT_PROTOCOL } from './variant-messages.ts'
 
 /** First number of an envelope: a message from an application to itself on another node, then its port and its octets. */
@@ -89,6 +91,8 @@ export class NodeCore {
   readonly #made: MadeVariants | undefined
   /** Every node there is, as the dispatcher last said. */
   #nodes: readonly number[]
+  readonly #asking = new Map<number, (holders: readonly number[]) => void>()
+  readonly #peers: PeerContents | undefined
   #token = 0
   #members: readonly Member[] = []
   #leaving: Leaving | undefined = undefined
@@ -103,6 +107,12 @@ export class NodeCore {
       up: () => this.#nodes.filter(id => id === config.id || world.reachable(id)),
       send: (to, envelope) => world.sendDroppable(to, envelope),
       wake: () => world.wake(),
+    })
+    this.#peers = resources.peers
+    this.#peers?.attach({
+      id: config.id,
+      send: (to, envelope) => world.sendDroppable(to, envelope),
+      holders: (path, done) => this.#holders(path, done),
     })
     this.site = new Site(
       {
@@ -181,6 +191,7 @@ export class NodeCore {
         return true
       },
       device: () => world.device(),
+      origin: () => resources.originCounters?.(),
       links: () => world.links(),
       reloader: world.reloader,
       reopen: () => world.reopen?.(),
@@ -197,6 +208,7 @@ export class NodeCore {
   receiveMessage(from: number, envelope: readonly unknown[], now: number): void {
     if (envelope[0] === VARIANT_PROTOCOL) return this.#made?.receive(from, envelope.slice(1), now)
     if (envelope[0] === APP_PROTOCOL) return this.#toldByApp(from, envelope)
+    if (envelope[0] === CONTENT_PROTOCOL) return this.#peers?.receive(from, envelope)
     if (envelope[0] !== CLUSTER_PROTOCOL) return this.owner.receiveMessage(from, envelope, now)
     const message = decodeClusterMessage(envelope.slice(1))
     // Only the dispatcher speaks of the cluster.
@@ -221,6 +233,8 @@ export class NodeCore {
     this.#reporter.linkDown()
     for (const placed of this.#placing.values()) placed(undefined)
     this.#placing.clear()
+    for (const held of this.#asking.values()) held([])
+    this.#asking.clear()
   }
 
   /**
@@ -258,6 +272,11 @@ export class NodeCore {
         const placed = this.#placing.get(message.token)
         this.#placing.delete(message.token)
         return placed?.(message.owner < 0 ? undefined : message.owner)
+      }
+      case 'HELD': {
+        const held = this.#asking.get(message.token)
+        this.#asking.delete(message.token)
+        return held?.(message.owners)
       }
       case 'LEFT':
         return this.#leaveNow()
@@ -348,6 +367,15 @@ export class NodeCore {
       this.#world.send(this.#dispatcherId, encodeClusterMessage({ type: 'PLACE', token, path }))
     if (asked) this.#placing.set(token, placed)
     else placed(undefined)
+  }
+
+  #holders(path: string, done: (owners: readonly number[]) => void): void {
+    const token = this.#token++
+    const asked =
+      this.#asking.size < MAX_PLACING &&
+      this.#world.send(this.#dispatcherId, encodeClusterMessage({ type: 'HOLDERS', token, path }))
+    if (asked) this.#asking.set(token, done)
+    else done([])
   }
 
   #steer(connection: Connection, epoch: number, to: number): void {

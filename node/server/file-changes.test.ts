@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { CachedObject } from '../../cache/cached-object.ts'
 import { asciiOctets } from '../http/grammar.ts'
 import { DEFAULT_HTTP_SETTINGS } from '../http/http-settings.ts'
-import type { Resource } from '../http/representation.ts'
+import type { Found } from '../http/representation.ts'
 import { createRequestHead, parseRequestHead } from '../http/request-head.ts'
 import { FileChanges, MAX_RELOADS } from './file-changes.ts'
 import { Sites } from './sites.ts'
@@ -37,7 +37,7 @@ async function open(): Promise<void> {
   sites.onNoticed = () => noticed++
 }
 
-const load = (path: string) => new Promise<Resource<CachedObject>>(resolve => sites.load(path, resolve))
+const load = (path: string) => new Promise<Found<CachedObject>>(resolve => sites.load(path, resolve))
 const held = (path: string) => sites.store.peek(path)?.object
 const textOf = (path: string) => Buffer.from(held(path)?.octets ?? []).toString()
 
@@ -46,7 +46,7 @@ async function until(done: () => boolean): Promise<void> {
   expect(done()).toBe(true)
 }
 
-function find(target: string): Resource<CachedObject> | undefined {
+function find(target: string): Found<CachedObject> | undefined {
   const octets = asciiOctets(`GET ${target} HTTP/1.1\r\nHost: a\r\n\r\n`)
   const head = createRequestHead()
   expect(parseRequestHead(octets, 0, octets.length, head)).toBe('complete')

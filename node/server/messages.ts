@@ -34,6 +34,9 @@ export type ClusterMessage =
   | { readonly type: 'PLACE'; readonly token: number; readonly path: string }
   /** The owner id, or -1 for «you». */
   | { readonly type: 'PLACED'; readonly token: number; readonly owner: number }
+  /** Node to dispatcher: who holds this path? And the answer, as far as the dispatcher knows. */
+  | { readonly type: 'HOLDERS'; readonly token: number; readonly path: string }
+  | { readonly type: 'HELD'; readonly token: number; readonly owners: readonly number[] }
   /** Node to dispatcher, a few times a second. */
   | {
       readonly type: 'LOAD'
@@ -70,6 +73,8 @@ const TYPES: readonly ClusterMessage['type'][] = [
   'RELIEVE',
   'RELIEVED',
   'PORTS',
+  'HOLDERS',
+  'HELD',
 ]
 
 export function encodeClusterMessage(message: ClusterMessage): unknown[] {
@@ -83,6 +88,10 @@ export function encodeClusterMessage(message: ClusterMessage): unknown[] {
       return [...head, message.paths]
     case 'PLACE':
       return [...head, message.token, message.path]
+    case 'HOLDERS':
+      return [...head, message.token, message.path]
+    case 'HELD':
+      return [...head, message.token, message.owners]
     case 'PLACED':
       return [...head, message.token, message.owner]
     case 'LOAD':
@@ -121,6 +130,10 @@ export function decodeClusterMessage(plain: readonly unknown[]): ClusterMessage 
       return isPaths(a) ? { type, paths: a } : undefined
     case 'PLACE':
       return isCount(a) && isText(b, MAX_PATH_CHARS) ? { type, token: a, path: b } : undefined
+    case 'HOLDERS':
+      return isCount(a) && isText(b, MAX_PATH_CHARS) ? { type, token: a, path: b } : undefined
+    case 'HELD':
+      return isCount(a) && isOwners(b) ? { type, token: a, owners: b } : undefined
     case 'PLACED':
       return isCount(a) && Number.isInteger(b) ? { type, token: a, owner: b as number } : undefined
     case 'LOAD':
@@ -154,6 +167,10 @@ function importMembers(plain: unknown): Member[] | undefined {
     members.push({ id, name, url, incarnation })
   }
   return members
+}
+
+function isOwners(value: unknown): value is number[] {
+  return Array.isArray(value) && value.length <= MAX_ROSTER && value.every(isCount)
 }
 
 function isPaths(value: unknown): value is string[] {

@@ -5,6 +5,7 @@
 
 import type { CacheStore } from '../../cache/store.ts'
 import type { ShiftResult } from '../../shift/outgoing.ts'
+import type { OriginCounters } from '../origin/counters.ts'
 import type { Connection } from '../stack/connection.ts'
 import type { OwnerCounters } from '../stack/counters.ts'
 import type { Usage } from '../stack/limits.ts'
@@ -41,6 +42,8 @@ export interface OwnerStatus {
   readonly nstat: Nstat
   readonly limits: Readonly<Record<string, Usage>>
   readonly device: Record<string, number>
+  /** What the cache in front of origins has done; empty where there is no such site. */
+  readonly origin: Readonly<Record<string, number>>
   readonly links: readonly ReportedLink[]
   /** Digest of the configuration in force; '' where there is none. */
   readonly config: string
@@ -98,6 +101,8 @@ export interface OperatorHost {
   /** Whether the owner takes no connections of others any more; false where it never does. */
   drain(on: boolean): boolean
   device(): Record<string, number>
+  /** Undefined where no site has an origin. */
+  origin(): OriginCounters | undefined
   links(): readonly ReportedLink[]
   /** Undefined in a simulation. */
   readonly reloader: Reloader | undefined
@@ -173,6 +178,7 @@ export function status(host: OperatorHost): OwnerStatus {
     nstat: nstat(owner),
     limits: owner.usage(),
     device: host.device(),
+    origin: { ...host.origin() },
     links: host.links(),
     config: host.reloader?.digest ?? '',
   }

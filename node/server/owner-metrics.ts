@@ -30,6 +30,7 @@ function servingMetrics(host: OperatorHost): Metric[] {
   const { store } = host
   const { made } = host
   const log = host.logged()
+  const origin = host.origin()
   return [
     byLabel('counter', 'gyre_http_responses_total', 'Responses begun, by class of status.', 'class', classes),
     counter('gyre_http_response_octets_total', 'Octets of the responses begun, heads and bodies.', octets),
@@ -58,6 +59,17 @@ function servingMetrics(host: OperatorHost): Metric[] {
           ),
           counter('gyre_variants_file_octets_total', 'Octets of files compressed here.', made.fileOctets),
           counter('gyre_variants_octets_total', 'Octets that came of them.', made.codedOctets),
+        ]),
+    ...(origin === undefined
+      ? []
+      : [
+          byLabel(
+            'counter',
+            'gyre_origin_responses_total',
+            'Responses of sites in front of origin servers, by how they came about.',
+            'result',
+            { ...origin },
+          ),
         ]),
     ...(log === undefined
       ? []

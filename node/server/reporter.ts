@@ -3,8 +3,10 @@
  * it is. Collected for a moment and sent in batches, never on the packet path. A new link is told everything again, so
  * that a dispatcher that was restarted, or missed something, knows what is true.
  */
+import type { CachedObject } from '../../cache/cached-object.ts'
 import type { CacheStore } from '../../cache/store.ts'
 import { exportFlow, importFlow } from '../../clone/flow.ts'
+import { VARIANT_MARK } from '../origin/variants.ts'
 import type { Connection, Forward } from '../stack/connection.ts'
 import { encodeOwnerMessage, MAX_OWNED_PER_MESSAGE, type Owned } from '../stack/messages.ts'
 import { OWNER_PROTOCOL } from '../stack/owner.ts'
@@ -145,15 +147,13 @@ export class Reporter {
   }
 
   #tellCache(): boolean {
-    const paths = [...this.#store.all()].map(object => object.path)
-    return this.#tellPaths('HAVE', paths, true)
+    return this.#tellPaths('HAVE', placed([...this.#store.all()]), true)
   }
 
   #tellChanges(): boolean {
     const { complete, have, evicted } = this.#store.takeChanges()
     if (!complete) return this.#tellCache()
-    const paths = have.map(object => object.path)
-    return this.#tellPaths('HAVE', paths, false) && this.#tellPaths('GONE', [...evicted], false)
+    return this.#tellPaths('HAVE', placed(have), false) && this.#tellPaths('GONE', [...evicted], false)
   }
 
   #tellPaths(type: 'HAVE' | 'GONE', paths: readonly string[], reset: boolean): boolean {
@@ -172,6 +172,11 @@ export class Reporter {
   #cluster(message: ClusterMessage): boolean {
     return this.#host.send(encodeClusterMessage(message))
   }
+}
+
+/** The paths by which requests are placed: not those of further variants of an origin's response. */
+function placed(objects: readonly CachedObject[]): string[] {
+  return objects.map(({ path }) => path).filter(path => !path.includes(VARIANT_MARK))
 }
 
 function ownedOf(connection: Connection): Owned {

@@ -9,8 +9,10 @@ export interface SiteSettings {
   readonly name: string
   /** Names in lower case, `*.` before one that stands for all below it. The default site needs none. */
   readonly hosts: readonly string[]
-  /** The document root. */
+  /** The document root; '' where there is an origin. */
   readonly root: string
+  /** The server whose responses are given and cached, `https://example.org`. */
+  readonly origin?: string
   readonly http: HttpSettings
 }
 

@@ -5,17 +5,22 @@
  */
 import { HostTable } from '../http/host-table.ts'
 import type { RequestHead } from '../http/request-head.ts'
-import { normalisePath } from '../http/target.ts'
+import { normalisePath, representationPath, targetOf } from '../http/target.ts'
 import type { ServingSettings, UnknownHost } from './settings.ts'
 
 export class SiteTable {
   readonly serving: ServingSettings
   readonly #hosts: HostTable<string>
   readonly #unknown: UnknownHost
+  /** Names of the sites whose content is an origin server's. */
+  readonly #origins: ReadonlySet<string>
 
   constructor(serving: ServingSettings) {
     this.serving = serving
     this.#unknown = serving.unknownHost
+    this.#origins = new Set(
+      serving.sites.filter(({ origin }) => origin !== undefined).map(({ name }) => name),
+    )
     this.#hosts = new HostTable(
       serving.sites.flatMap(({ name, hosts }) => hosts.map(host => [host, name] as const)),
     )
@@ -28,12 +33,19 @@ export class SiteTable {
     return this.#unknown === 'default' ? '' : this.#unknown
   }
 
-  /** The site's name and the normalised path, or the status of the refusal. */
+  /** The site's name and the normalised path, before an origin the target as it is; or the status of the refusal. */
   pathOf(head: RequestHead): string | 400 | 404 | 421 {
     const site = this.siteOf(head)
     if (typeof site === 'number') return site
-    const path = normalisePath(head.octets, head.pathStart, head.pathEnd)
+    const path = this.#origins.has(site)
+      ? targetOf(head)
+      : normalisePath(head.octets, head.pathStart, head.pathEnd)
     return typeof path === 'number' ? path : site + path
+  }
+
+  /** By which name the cluster knows who holds what a path of `pathOf` is answered with. */
+  heldAs(path: string): string {
+    return this.#origins.has(splitSitePath(path).site) ? path : representationPath(path)
   }
 }
 

@@ -4,7 +4,6 @@
  */
 import type { CachedObject } from '../../cache/cached-object.ts'
 import { splitContentKey } from '../../cache/cached-object.ts'
-import type { CacheStore } from '../../cache/store.ts'
 import type { Prepare, ShiftRefusal } from '../../shift/messages.ts'
 import { CodingPreferences } from '../http/content-coding.ts'
 import { HeadMemory } from '../http/head-memory.ts'
@@ -14,10 +13,10 @@ import {
   planError,
   planRefusal,
   planWithoutResource,
-  type ResponseContext,
   type ResponsePlan,
 } from '../http/plan.ts'
-import type { Resource } from '../http/representation.ts'
+import { planStored } from '../http/plan-stored.ts'
+import type { Found, Resource } from '../http/representation.ts'
 import { beginBody, createRequestBody, discardBody, type RequestBody } from '../http/request-body.ts'
 import {
   createRequestHead,
@@ -26,8 +25,8 @@ import {
   type RequestHead,
 } from '../http/request-head.ts'
 import { CONTINUE_OCTETS } from '../http/response-head.ts'
-import { representationPath } from '../http/target.ts'
 import { exportBody, importBody } from '../http/travelling-body.ts'
+import type { OriginRequest } from '../origin/fields.ts'
 import type { Application } from '../stack/application.ts'
 import type { Connection } from '../stack/connection.ts'
 import { MAX_SHOWN_REQUEST_CHARS } from '../stack/messages.ts'
@@ -55,8 +54,8 @@ import {
   tellAccess,
 } from './access-trail.ts'
 import { ClientTable } from './client-table.ts'
+import { addressText } from './client-text.ts'
 import { DEFAULT_LIMITS, type ServerLimits } from './limits.ts'
-import type { MadeVariants } from './made-variants.ts'
 import { isCount } from './messages.ts'
 import {
   type Awaited,
@@ -69,6 +68,7 @@ import {
   type PaceLimits,
 } from './pace.ts'
 import { queueResponse, type Served } from './queue-response.ts'
+import type { Resources } from './resources.ts'
 import { mustStay } from './stay.ts'
 
 /**
@@ -95,32 +95,6 @@ export interface SiteHost {
   nowSecond(): number
 }
 
-/** Where files come from: `RepresentationSource`, or the simulator's. Answers may come at once. */
-export interface Resources {
-  readonly store: CacheStore
-  /** What the target of a head names, if that is known now. */
-  find(head: RequestHead, now: number): Resource<CachedObject> | undefined
-  /** What the site of a head adds to responses without a file. */
-  context(head: RequestHead): ResponseContext
-  /** The normalised path of a head, with its site before it, or the status of the refusal. */
-  pathOf(head: RequestHead): string | 400 | 404 | 421
-  /** The current version of what such a path names. */
-  load(path: string, done: (resource: Resource<CachedObject>) => void): void
-  /** That very version, or undefined where it cannot be had; the owner `from` has it. */
-  loadVersion(
-    path: string,
-    etag: string,
-    done: (object: CachedObject | undefined) => void,
-    from: number,
-  ): void
-  /** Variants that are made once for the cluster; undefined where there are none. */
-  readonly made?: MadeVariants
-  /** Called when files were seen to have changed: others should hear of it soon. */
-  onNoticed?: () => void
-  /** Brings the octets at `offset` of an object that is streamed into memory; false where that version is gone. */
-  read(object: CachedObject, offset: number, done: (ok: boolean) => void): void
-}
-
 const UNACCEPTABLE: Resource<Served> = { kind: 'unacceptable' }
 
 interface SiteState {
@@ -128,7 +102,7 @@ interface SiteState {
   /** A file is being read, or a better place asked for; nothing is read from the client meanwhile. */
   waiting: boolean
   /** What was found out for the request that waits unread, so that it is not looked for twice. */
-  found: Resource<CachedObject> | undefined
+  found: Found<CachedObject> | undefined
   /** The last response is queued, and after it the end. */
   closing: boolean
   peerFinished: boolean
@@ -443,26 +417,30 @@ export class Site implements Application {
     // Known not to be refused: `find` has an answer to every path that is none.
     const path = this.#resources.pathOf(head) as string
     connection.request = `${head.method} ${path}`.slice(0, MAX_SHOWN_REQUEST_CHARS)
-    this.#find(connection, state, path)
+    const request = this.#resources.originRequest?.(head, path, addressText(connection))
+    this.#find(connection, state, path, request)
   }
 
   /** The request stays unread until its file is here, so that it is still the client's if the connection moves. */
-  #find(connection: Connection, state: SiteState, path: string): void {
+  #find(connection: Connection, state: SiteState, path: string, request: OriginRequest | undefined): void {
     state.waiting = true
     // The first request was placed here by the dispatcher.
-    if (state.served === 0 || mustStay(connection, state.arrivedAt, this.#host.now()))
-      return this.#load(connection, state, path)
-    this.#host.place(representationPath(path), owner => {
+    if (state.served === 0 || mustStay(connection, state.arrivedAt, this.#host.now())) {
+      return this.#load(connection, state, path, request)
+    }
+    this.#host.place(this.#resources.heldAs(path), owner => {
       if (!this.#host.owns(connection)) return
-      if (owner === undefined || owner === this.#host.id) return this.#load(connection, state, path)
+      if (owner === undefined || owner === this.#host.id) {
+        return this.#load(connection, state, path, request)
+      }
       this.#host.shift(connection, owner, () => {
-        if (this.#host.owns(connection)) this.#load(connection, state, path)
+        if (this.#host.owns(connection)) this.#load(connection, state, path, request)
       })
     })
   }
 
-  #load(connection: Connection, state: SiteState, path: string): void {
-    this.#resources.load(path, resource => {
+  #load(connection: Connection, state: SiteState, path: string, request: OriginRequest | undefined): void {
+    const loaded = (resource: Found<CachedObject>) => {
       // Moved meanwhile: the new owner has the request, unread, and looks for itself.
       if (!this.#host.owns(connection) || connection.state !== state) return
       state.found = resource
@@ -471,23 +449,21 @@ export class Site implements Application {
       this.#read(connection, state, now)
       this.#await(connection, state, now)
       this.#host.touched(connection)
-    })
+    }
+    this.#resources.load(path, loaded, request)
   }
 
   #respond(
     connection: Connection,
     state: SiteState,
     head: RequestHead,
-    resource: Resource<CachedObject>,
+    resource: Found<CachedObject>,
     now: number,
   ): void {
-    plan(
-      head,
-      this.#selected(head, resource),
-      this.#host.nowSecond(),
-      this.#plan,
-      this.#resources.context(head),
-    )
+    const context = this.#resources.context(head)
+    const second = this.#host.nowSecond()
+    if (resource.kind === 'response') planStored(head, resource, second, this.#plan, context)
+    else plan(head, this.#selected(head, resource), second, this.#plan, context)
     if (resource.kind === 'object') {
       connection.method = head.method
       connection.path = resource.path

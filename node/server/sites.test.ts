@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import type { CachedObject } from '../../cache/cached-object.ts'
 import { asciiOctets } from '../http/grammar.ts'
 import { DEFAULT_HTTP_SETTINGS } from '../http/http-settings.ts'
-import type { Resource } from '../http/representation.ts'
+import type { Found } from '../http/representation.ts'
 import { createRequestHead, parseRequestHead, type RequestHead } from '../http/request-head.ts'
 import type { ServingSettings, SiteSettings, UnknownHost } from './settings.ts'
 import { Sites } from './sites.ts'
@@ -45,7 +45,7 @@ function head(host: string, target = '/'): RequestHead {
   return into
 }
 
-function load(sites: Sites, path: string): Promise<Resource<CachedObject>> {
+function load(sites: Sites, path: string): Promise<Found<CachedObject>> {
   return new Promise(resolve => sites.load(path, resolve))
 }
 

@@ -10,16 +10,23 @@ import { Streams } from '../../cache/stream.ts'
 import { splitMadePath } from '../../cache/variants.ts'
 import { representationLines } from '../http/http-settings.ts'
 import { PLAIN_CONTEXT, type ResponseContext } from '../http/plan.ts'
-import type { Resource } from '../http/representation.ts'
+import type { Found, Resource } from '../http/representation.ts'
 import type { RequestHead } from '../http/request-head.ts'
+import { type Connector, OriginClient } from '../origin/client.ts'
+import { Contents } from '../origin/contents.ts'
+import { createOriginCounters, type OriginCounters } from '../origin/counters.ts'
+import type { OriginRequest } from '../origin/fields.ts'
+import { DEFAULT_ORIGIN_LIMITS, type OriginLimits } from '../origin/limits.ts'
+import { PeerContents } from '../origin/peer-contents.ts'
+import { OriginSource } from '../origin/source.ts'
 import { encode } from './coder.ts'
 import { ContentTags, tagOf } from './content-tag.ts'
 import { FileChanges, MAX_WATCHED_DIRECTORIES } from './file-changes.ts'
 import { Loader } from './loader.ts'
 import { MadeVariants } from './made-variants.ts'
 import { RepresentationSource } from './representation-source.ts'
+import type { Resources } from './resources.ts'
 import type { ServingSettings, SiteSettings } from './settings.ts'
-import type { Resources } from './site.ts'
 import { SiteTable, splitSitePath } from './site-table.ts'
 import { StreamFiles } from './stream-files.ts'
 
@@ -29,11 +36,24 @@ const MIN_WATCHED = 4
 /** A site that a reload took away may still be asked for by connections on their way. */
 const GONE: Resource<CachedObject> = { kind: 'missing' }
 
-interface ServedSite {
-  readonly settings: SiteSettings
-  readonly loader: Loader
-  readonly source: RepresentationSource
-  readonly changes: FileChanges
+/** A site of files, or one in front of an origin. */
+type ServedSite =
+  | {
+      readonly kind: 'files'
+      readonly settings: SiteSettings
+      readonly loader: Loader
+      readonly source: RepresentationSource
+      readonly changes: FileChanges
+    }
+  | { readonly kind: 'origin'; readonly settings: SiteSettings; readonly source: OriginSource }
+
+/** What sites in front of origins need beside a cache. */
+export interface OriginOptions {
+  readonly limits?: OriginLimits
+  /** Makes the connections to origins, where that is not done as usual. */
+  readonly connect?: Connector | undefined
+  /** Told of failures of origins. */
+  readonly failed?: (reason: string) => void
 }
 
 export class Sites implements Resources {
@@ -44,10 +64,29 @@ export class Sites implements Resources {
   readonly made: MadeVariants
   /** Files were seen to have changed, and the cache holds what is true. */
   onNoticed: () => void = () => {}
+  readonly #contents = new Contents()
+  readonly #origins: OriginOptions
+  readonly #originCounters = createOriginCounters()
+  readonly peers = new PeerContents({
+    content: key => this.#contents.get(key),
+    stored: request => this.#storedFor(request),
+    room: octets => this.store.room(octets, this.#loading()),
+    after: (ms, call) => {
+      const timer = setTimeout(call, ms)
+      return () => clearTimeout(timer)
+    },
+    now: () => this.#now(),
+  })
   #table: SiteTable
   #sites: ReadonlyMap<string, ServedSite> = new Map()
 
-  private constructor(serving: ServingSettings, cacheOctets: number, now: () => number) {
+  private constructor(
+    serving: ServingSettings,
+    cacheOctets: number,
+    now: () => number,
+    origins: OriginOptions,
+  ) {
+    this.#origins = origins
     this.store = new CacheStore(cacheOctets)
     this.#now = now
     this.#table = new SiteTable(serving)
@@ -62,8 +101,13 @@ export class Sites implements Resources {
   }
 
   /** Rejects with the system's error where the root of a site is no directory that can be read. */
-  static async open(serving: ServingSettings, cacheOctets: number, now: () => number): Promise<Sites> {
-    const sites = new Sites(serving, cacheOctets, now)
+  static async open(
+    serving: ServingSettings,
+    cacheOctets: number,
+    now: () => number,
+    origins: OriginOptions = {},
+  ): Promise<Sites> {
+    const sites = new Sites(serving, cacheOctets, now, origins)
     const apply = await sites.prepare(serving)
     apply()
     await sites.#warm()
@@ -94,7 +138,7 @@ export class Sites implements Resources {
     }
   }
 
-  find(head: RequestHead, now: number): Resource<CachedObject> | undefined {
+  find(head: RequestHead, now: number): Found<CachedObject> | undefined {
     const name = this.#table.siteOf(head)
     if (typeof name === 'number') return { kind: 'refused', status: name }
     return this.#site(name)?.source.find(head, now)
@@ -109,11 +153,9 @@ export class Sites implements Resources {
     return this.#table.pathOf(head)
   }
 
-  load(path: string, done: (resource: Resource<CachedObject>) => void): void {
-    const { site, path: inside } = splitSitePath(path)
-    const source = this.#site(site)?.source
-    if (source === undefined) done(GONE)
-    else void source.load(inside).then(done)
+  originCounters(): OriginCounters | undefined {
+    const hasOne = this.serving.sites.some(({ origin }) => origin !== undefined)
+    return hasOne ? this.#originCounters : undefined
   }
 
   loadVersion(
@@ -122,15 +164,44 @@ export class Sites implements Resources {
     done: (object: CachedObject | undefined) => void,
     from: number,
   ): void {
-    if (splitMadePath(path) === undefined) this.#loadVersion(path, etag, done)
+    const isOrigin = this.#site(splitSitePath(path).site)?.kind === 'origin'
+    if (isOrigin || splitMadePath(path) === undefined) this.#loadVersion(path, etag, done, from)
     else this.made.version(path, etag, done, from)
   }
 
-  #loadVersion(path: string, etag: string, done: (object: CachedObject | undefined) => void): void {
+  heldAs(path: string): string {
+    return this.#table.heldAs(path)
+  }
+
+  originRequest(head: RequestHead, path: string, client: string): OriginRequest | undefined {
+    const served = this.#site(splitSitePath(path).site)
+    return served?.kind === 'origin' ? served.source.request(head, path, client) : undefined
+  }
+
+  load(
+    path: string,
+    done: (resource: Found<CachedObject>) => void,
+    request?: OriginRequest | undefined,
+  ): void {
     const { site, path: inside } = splitSitePath(path)
-    const source = this.#site(site)?.source
-    if (source === undefined) return done(undefined)
-    void source
+    const served = this.#site(site)
+    if (served?.kind === 'files' && request === undefined) void served.source.load(inside).then(done)
+    else if (served?.kind === 'origin' && request !== undefined) void served.source.load(request).then(done)
+    // A reload has made another site of it since the request came.
+    else done(GONE)
+  }
+
+  #loadVersion(
+    path: string,
+    etag: string,
+    done: (object: CachedObject | undefined) => void,
+    from?: number,
+  ): void {
+    const { site, path: inside } = splitSitePath(path)
+    const served = this.#site(site)
+    if (served === undefined) return done(undefined)
+    if (served.kind === 'origin') return void served.source.loadVersion(path, etag, from).then(done)
+    void served.source
       .loadVersion(inside, etag)
       .then(version => done(version.kind === 'equal' ? version.object : undefined))
   }
@@ -142,7 +213,7 @@ export class Sites implements Resources {
 
   /** Ends the watching of files. */
   close(): void {
-    for (const { changes } of this.#sites.values()) changes.close()
+    for (const served of this.#sites.values()) if (served.kind === 'files') served.changes.close()
   }
 
   #site(name: string): ServedSite | undefined {
@@ -150,7 +221,8 @@ export class Sites implements Resources {
   }
 
   async #open(settings: SiteSettings, share: number): Promise<ServedSite> {
-    const { name: prefix, root, http } = settings
+    const { name: prefix, root, origin, http } = settings
+    if (origin !== undefined) return this.#openOrigin(settings, origin, share)
     const loader = await Loader.open({
       root,
       prefix,
@@ -173,24 +245,51 @@ export class Sites implements Resources {
       look: (path, isMany) => source.look(path, isMany),
       settled: () => this.onNoticed(),
     })
-    return { settings, loader, source, changes }
+    return { kind: 'files', settings, loader, source, changes }
+  }
+
+  #openOrigin(settings: SiteSettings, origin: string, share: number): ServedSite {
+    const { limits = DEFAULT_ORIGIN_LIMITS, connect, failed } = this.#origins
+    const { name: site, http } = settings
+    const source = new OriginSource({
+      ...{ store: this.store, contents: this.#contents, settings: http, site, share },
+      client: new OriginClient(origin, limits, connect),
+      room: octets => this.store.room(octets, this.#loading()),
+      now: this.#now,
+      nowSecond: () => Math.floor(Date.now() / 1_000),
+      peers: this.peers,
+      counters: this.#originCounters,
+      failed: reason => failed?.(`${origin}: ${reason}`),
+    })
+    return { kind: 'origin', settings, source }
+  }
+
+  /** What a peer may have of ours. */
+  #storedFor(request: OriginRequest): CachedObject | undefined {
+    const served = this.#site(splitSitePath(request.path).site)
+    return served?.kind === 'origin' ? served.source.stored(request, this.#now()) : undefined
   }
 
   /** Brings the pages for errors into the cache, so that the first error has its page. */
   async #warm(): Promise<void> {
-    await Promise.all([...this.#sites.values()].map(({ source }) => source.warm()))
+    await Promise.all(
+      [...this.#sites.values()].map(served => served.kind === 'files' && served.source.warm()),
+    )
   }
 
   /** Octets that are being read, of all sites. */
   #loading(): number {
     let octets = 0
-    for (const { loader } of this.#sites.values()) octets += loader.loadingOctets
+    for (const served of this.#sites.values()) {
+      octets += served.kind === 'files' ? served.loader.loadingOctets : served.source.loadingOctets
+    }
     return octets
   }
 
   /** What it put into the cache is another site's by now, or nobody's. */
-  #close({ settings, source, changes }: ServedSite): void {
-    changes.close()
+  #close(served: ServedSite): void {
+    const { settings, source } = served
+    if (served.kind === 'files') served.changes.close()
     source.retire()
     const start = `${settings.name}/`
     const paths = [...this.store.all()].map(({ path }) => path).filter(path => path.startsWith(start))

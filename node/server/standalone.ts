@@ -7,7 +7,8 @@ import type { OwnerConfig } from '../stack/owner-environment.ts'
 import type { PacketBatch } from '../tun/packet-batch.ts'
 import type { Access } from './access-trail.ts'
 import type { ServerLimits } from './limits.ts'
-import { type Resources, Site } from './site.ts'
+import type { Resources } from './resources.ts'
+import { Site } from './site.ts'
 
 /** The world around it. */
 export interface StandaloneWorld {

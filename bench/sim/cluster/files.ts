@@ -15,8 +15,8 @@ import type { Resource } from '../../../node/http/representation.ts'
 import type { RequestHead } from '../../../node/http/request-head.ts'
 import { representationPath } from '../../../node/http/target.ts'
 import { MadeVariants } from '../../../node/server/made-variants.ts'
+import type { Resources } from '../../../node/server/resources.ts'
 import type { ServingSettings } from '../../../node/server/settings.ts'
-import type { Resources } from '../../../node/server/site.ts'
 import { SiteTable } from '../../../node/server/site-table.ts'
 import type { Scheduler } from '../network/clock/scheduler.ts'
 import { Random } from '../network/random.ts'
@@ -163,6 +163,10 @@ export class SimulatedResources implements Resources {
 
   pathOf(head: RequestHead): string | 400 | 404 | 421 {
     return this.#sites.pathOf(head)
+  }
+
+  heldAs(path: string): string {
+    return this.#sites.heldAs(path)
   }
 
   find(head: RequestHead): Resource<CachedObject> | undefined {

@@ -1,4 +1,5 @@
 import { NO_CLIENT_LIMITS } from '../../../node/server/client-table.ts'
+import { DEFAULT_LIMITS } from '../../../node/server/limits.ts'
 import { DEFAULT_PACE } from '../../../node/server/pace.ts'
 import { delay } from '../network/delay.ts'
 import type { Client } from './client.ts'
@@ -13,7 +14,7 @@ const SLACK_MS = 500
 const GET = 'GET /index.html HTTP/1.1\r\nHost: a\r\n\r\n'
 
 function cluster(seed: number, clients = NO_CLIENT_LIMITS): Cluster {
-  const limits = { pace: DEFAULT_PACE, clients }
+  const limits = { ...DEFAULT_LIMITS, clients }
   return new Cluster({ seed, files: FILES, limits, wan: () => delay(5) })
 }
 
@@ -254,7 +255,7 @@ describe('RFC 6585 §4: a client that asks for too much', () => {
       seed: 13,
       files: FILES,
       nodes: 1,
-      limits: { pace: DEFAULT_PACE, clients: limits },
+      limits: { ...DEFAULT_LIMITS, clients: limits },
     })
     const clients = Array.from({ length: 4 }, () => {
       const client = sim.client({ raw: true })
