@@ -309,6 +309,7 @@ function describe(owner: OwnerStatus | undefined) {
     limits: owner?.limits ?? {},
     nstat: owner === undefined ? {} : { ...owner.nstat },
     device: owner?.device ?? {},
+    origin: owner?.origin ?? {},
   }
 }
 

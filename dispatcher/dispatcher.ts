@@ -292,6 +292,7 @@ class Dispatcher implements RunningRole {
       draining: () => false,
       drain: () => false,
       device: () => this.#recorded.tun.counters(),
+      origin: () => undefined,
       links: () => this.#mesh.report(),
       reloader: this.#reloader,
       reopen: () => {},

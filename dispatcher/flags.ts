@@ -90,6 +90,16 @@ export function controlUrl(text: string): Endpoint {
   return parsed
 }
 
+/** `https://example.org`: a scheme, a host and perhaps a port, as `URL.origin` writes them. */
+export function originUrl(text: string): string {
+  const url = URL.canParse(text) ? new URL(text) : undefined
+  const isPlain = url !== undefined && `${url.pathname}${url.search}${url.hash}${url.username}` === '/'
+  if (!isPlain || !/^https?:\/\/[^/]/i.test(text) || !/^https?:$/.test(url.protocol) || url.password !== '') {
+    throw new InvalidArgumentError('Not http://HOST[:PORT] or https://HOST[:PORT].')
+  }
+  return url.origin
+}
+
 export function device(text: string): string {
   if (DEVICE.test(text)) return text
   throw new InvalidArgumentError('Not a name of a network device.')

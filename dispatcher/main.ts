@@ -3,7 +3,7 @@
  * The command `gyre`: the roles of a cluster, a whole cluster on one machine, and the operator's questions and orders.
  * It reads flags and starts what they ask for; each command loads only its own program.
  */
-import { dirname, join, resolve } from 'node:path'
+import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { Command } from 'commander'
 import { applyConfig } from './config/apply.ts'
@@ -48,7 +48,9 @@ import {
   adminTokenOption,
   appOption,
   configOption,
+  givenContent,
   modeOption,
+  originOption,
   PCAP_TEXT,
   pcapOctetsOption,
   policyOption,
@@ -91,12 +93,14 @@ type Flags<T> = Omit<
   readonly clientNamespace?: string
   readonly ownerBits: number
   readonly root: string
+  readonly origin?: string
 }
 
 type ServeFlags = Omit<ServeOptions, 'vip6' | 'lan'> & {
   readonly vip6: string
   readonly lan?: string
   readonly root: string
+  readonly origin?: string
 }
 
 /** The admin client takes its time to load, so commands that do not ask anything go without. */
@@ -265,6 +269,7 @@ function vipFlags(command: Command): Command {
 function fileFlags(command: Command): Command {
   return command
     .option('--root <folder>', 'the files to serve', WWW)
+    .addOption(originOption())
     .option(
       '--cache-octets <octets>',
       'memory for files',
@@ -323,15 +328,15 @@ function configurationOf(
   return new RunningConfig({
     loaded,
     givenRoot: fileOf(command, flags).root,
+    givenOrigin: fileOf(command, flags).origin,
     defaultRoot: WWW,
     cluster: { vip, vip6, port, mode, ownerBits },
   })
 }
 
-/** The configuration file, and the root that stands over the file's: a flag's, or without a file the default. */
-function fileOf(command: Command, { root }: { readonly root: string }) {
-  const isGiven = loaded === undefined || command.getOptionValueSource('root') === 'cli'
-  return { config: loaded?.file, root: isGiven ? resolve(root) : undefined }
+/** The configuration file, and the root or the origin that stands over the file's. */
+function fileOf(command: Command, flags: { readonly root: string; readonly origin?: string }) {
+  return { config: loaded?.file, ...givenContent(command, flags, loaded !== undefined) }
 }
 
 function secretOf(command: Command): string | undefined {

@@ -16,6 +16,7 @@ function hostOf(sim: Cluster, id: number): OperatorHost {
     draining: () => false,
     drain: () => false,
     device: () => ({}),
+    origin: () => undefined,
     links: () => [],
     reloader: undefined,
     reopen: () => {},

@@ -62,6 +62,8 @@ export interface OwnerOptions extends RoleOptions {
   readonly listen: Endpoint
   /** Document root of the default site; undefined: as the configuration says. */
   readonly root: string | undefined
+  /** Origin server of the default site, instead of a root. */
+  readonly origin?: string | undefined
   readonly cacheOctets: number
   readonly mode: Mode
   readonly lan: string

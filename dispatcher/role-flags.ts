@@ -15,11 +15,13 @@ export function roleFlags(options: RoleOptions): string[] {
 }
 
 export function ownerFlags(options: OwnerOptions): string[] {
-  const { id, address, address6, listen, root, cacheOctets, mode, lan, tun, pcap, pcapOctets } = options
+  const { id, address, address6, listen, root, origin, cacheOctets, mode, lan, tun, pcap, pcapOctets } =
+    options
   return [
     ...roleFlags(options),
     ...['--id', `${id}`, '--address', address],
     ...(root === undefined ? [] : ['--root', root]),
+    ...(origin === undefined ? [] : ['--origin', origin]),
     ...(address6 === undefined ? [] : ['--address6', address6]),
     ...['--listen', endpointText(listen), '--cache-octets', `${cacheOctets}`],
     ...['--mode', mode, '--lan', lan, '--tun', tun],

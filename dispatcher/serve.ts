@@ -4,6 +4,7 @@
  */
 import { randomBytes, randomFillSync } from 'node:crypto'
 import { AccessLog } from '../node/server/access-log.ts'
+import { originOptions } from '../node/server/origin-options.ts'
 import { Reloader } from '../node/server/reloader.ts'
 import { Sites } from '../node/server/sites.ts'
 import { StandaloneCore } from '../node/server/standalone.ts'
@@ -22,7 +23,12 @@ const SECRET_OCTETS = 32
 export async function runServe(options: ServeOptions, configuration: Configuration): Promise<RunningRole> {
   const { cacheOctets, tun, vip, vip6, port, lan } = options
   const now = () => performance.now()
-  const sites = await Sites.open(configuration.serving, cacheOctets, now)
+  const sites = await Sites.open(
+    configuration.serving,
+    cacheOctets,
+    now,
+    originOptions(configuration.limits.origin, text => process.stderr.write(`${text}\n`)),
+  )
   const device = openTun({ name: tun })
   device.onError = error => {
     throw error

@@ -78,6 +78,8 @@ export interface OwnerReport {
   readonly nstat: Readonly<Record<string, Readonly<Record<string, number>>>>
   /** What the owner's TUN device counts. */
   readonly device: Readonly<Record<string, number>>
+  /** What the owner's cache in front of origin servers has done; empty where no site has an origin. */
+  readonly origin: Readonly<Record<string, number>>
 }
 
 export interface LimitReport {

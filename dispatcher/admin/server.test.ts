@@ -35,6 +35,7 @@ const owner = {
   limits: { halfOpen: { used: 1, max: 4_096 } },
   nstat: { Tcp: { PassiveOpens: 1 } },
   device: { packetsIn: 5 },
+  origin: {},
 }
 const status: StatusReport = {
   cluster: 'gyre',

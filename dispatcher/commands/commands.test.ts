@@ -42,6 +42,7 @@ const owners: OwnerReport[] = [
     counters: { ...none, accepted: 12, relayedPackets: 40 },
     limits: { halfOpen: { used: 4_000, max: 4_096 }, connections: { used: 0, max: 100 } },
     nstat: { TcpExt: { SyncookiesSent: 9 } },
+    origin: {},
     device: { packetsIn: 5 },
   },
   {
@@ -60,6 +61,7 @@ const owners: OwnerReport[] = [
     counters: { ...none, adopted: 8, shifted: 2, aborted: { NO_OBJECT: 3, TIMEOUT: 1 } },
     limits: {},
     nstat: {},
+    origin: {},
     device: {},
   },
   {
@@ -78,6 +80,7 @@ const owners: OwnerReport[] = [
     counters: none,
     limits: {},
     nstat: {},
+    origin: {},
     device: {},
   },
 ]

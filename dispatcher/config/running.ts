@@ -16,6 +16,8 @@ export interface RunningFacts {
   readonly loaded: LoadedConfig | undefined
   /** The root that a flag says; it stands over the file's. */
   readonly givenRoot: string | undefined
+  /** The same of an origin. */
+  readonly givenOrigin?: string | undefined
   /** Where neither says one. */
   readonly defaultRoot: string
   /** Settings of the cluster that are not the sites', for the digest. */
@@ -57,8 +59,9 @@ export class RunningConfig implements Configuration {
   }
 
   #serving(config: Config): ServingSettings {
-    const { givenRoot, defaultRoot, cluster } = this.#facts
-    return servingSettings(config, { root: givenRoot ?? config.root ?? defaultRoot, cluster })
+    const { givenRoot, givenOrigin, defaultRoot, cluster } = this.#facts
+    const origin = givenOrigin ?? (givenRoot === undefined ? config.origin : undefined)
+    return servingSettings(config, { root: givenRoot ?? config.root ?? defaultRoot, origin, cluster })
   }
 }
 

@@ -3,6 +3,7 @@
  * stand here too, under the flag's name; flags win. Sites are in `site-schema.ts`.
  */
 import { z } from 'zod'
+import { DEFAULT_ORIGIN_LIMITS } from '../../node/origin/limits.ts'
 import { ACCESS_LOG_FORMATS, DEFAULT_ACCESS_LOG } from '../../node/server/access-log.ts'
 import { NO_CLIENT_LIMITS } from '../../node/server/client-table.ts'
 import { DEFAULT_PACE } from '../../node/server/pace.ts'
@@ -206,6 +207,30 @@ const PLACEMENT_SHAPE = {
   }),
 }
 
+/** As `OriginLimits` has it. */
+const ORIGIN_SHAPE = {
+  connect: durationSetting(100, HOUR_MS, {
+    about: 'until a connection to an origin stands',
+    default: formatDurationMs(DEFAULT_ORIGIN_LIMITS.connectMs),
+  }),
+  head: durationSetting(100, HOUR_MS, {
+    about: 'from a request to the end of the head of its response',
+    default: formatDurationMs(DEFAULT_ORIGIN_LIMITS.headMs),
+  }),
+  body: durationSetting(100, HOUR_MS, {
+    about: 'between two pieces of a body',
+    default: formatDurationMs(DEFAULT_ORIGIN_LIMITS.bodyMs),
+  }),
+  objectOctets: octetsSetting(0, 1024 ** 3, {
+    about: 'of a body at most; a response with more is refused (502)',
+    default: formatOctets(DEFAULT_ORIGIN_LIMITS.objectOctets),
+  }),
+  parallel: integerSetting(1, 10_000, {
+    about: 'requests of one node to one origin at a time; others wait',
+    default: `${DEFAULT_ORIGIN_LIMITS.parallel}`,
+  }),
+}
+
 const OBJECT = { error: 'expected an object of settings' }
 
 export const configSchema = z.strictObject(
@@ -215,6 +240,7 @@ export const configSchema = z.strictObject(
     timeouts: z.strictObject(TIMEOUT_SHAPE, OBJECT).optional(),
     clients: z.strictObject(CLIENT_SHAPE, OBJECT).optional(),
     placement: z.strictObject(PLACEMENT_SHAPE, OBJECT).optional(),
+    origins: z.strictObject(ORIGIN_SHAPE, OBJECT).optional(),
     accessLog: z.strictObject(ACCESS_LOG_SHAPE, OBJECT).optional(),
     unknownHost: UNKNOWN_HOST,
     ...SITE_SHAPE,

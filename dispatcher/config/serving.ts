@@ -10,6 +10,8 @@ const DIGEST_CHARS = 12
 /** What holds where the configuration is silent, or a flag has the last word. */
 export interface ServingDefaults {
   readonly root: string
+  /** The origin server of the default site, instead of the root. */
+  readonly origin?: string | undefined
   /** Settings of the cluster that are not the sites', for the digest. */
   readonly cluster: object
 }
@@ -17,14 +19,26 @@ export interface ServingDefaults {
 export function servingSettings(config: Config, defaults: ServingDefaults): ServingSettings {
   const { aliases = [], unknownHost = 'default' } = config
   const http = httpSettings(config, DEFAULT_HTTP_SETTINGS)
-  const first: SiteSettings = { name: '', hosts: aliases, root: defaults.root, http }
+  const first = siteSettings('', aliases, defaults, http)
   const others = Object.entries(config.sites ?? {}).map(([key, site]): SiteSettings => {
     const name = normaliseHost(key) as string
     const hosts = [name, ...(site.aliases ?? [])]
-    return { name, hosts, root: site.root as string, http: httpSettings(site, http) }
+    return siteSettings(name, hosts, site, httpSettings(site, http))
   })
   const serving = { sites: [first, ...others] as const, unknownHost }
   return { ...serving, digest: digestOf({ ...defaults.cluster, ...serving }) }
+}
+
+/** Of a root and an origin there is exactly one. */
+function siteSettings(
+  name: string,
+  hosts: readonly string[],
+  { root, origin }: { readonly root?: string | undefined; readonly origin?: string | undefined },
+  http: HttpSettings,
+): SiteSettings {
+  return origin === undefined
+    ? { name, hosts, root: root as string, http }
+    : { name, hosts, root: '', origin, http }
 }
 
 type Chosen = { readonly [Key in keyof HttpSettings]?: HttpSettings[Key] | undefined }

@@ -6,6 +6,7 @@ import { z } from 'zod'
 import { CODINGS, MADE_CODINGS } from '../../node/http/content-coding.ts'
 import { fieldsFault, MAX_RULES, ruleFault } from '../../node/http/field-rules.ts'
 import { DEFAULT_HTTP_SETTINGS } from '../../node/http/http-settings.ts'
+import { originUrl } from '../flags.ts'
 import { HOST_FORM, normaliseHost } from './host-name.ts'
 import { booleanSetting, setting, textSetting } from './setting.ts'
 
@@ -65,6 +66,11 @@ export const SITE_SHAPE = {
   root: textSetting(folder, 'a folder', {
     about: 'the files of the site; a relative path begins at the folder of the configuration',
     default: '`www` of gyre itself; a site of `sites` must name one',
+    reload: true,
+  }),
+  origin: textSetting(originUrl, 'http://HOST[:PORT] or https://HOST[:PORT]', {
+    about: 'the server whose responses the site gives and caches, instead of files; it has no `root` then',
+    default: 'none',
     reload: true,
   }),
   aliases: setting(

@@ -26,9 +26,12 @@ export function validateConfig(value: unknown): Validation {
   return { config: result.data as Config }
 }
 
+const BOTH = 'a site has either a root or an origin, not both'
+
 /** What only the whole tells. */
-function contradictions({ sites = {}, aliases = [] }: Config): ConfigIssue[] {
+function contradictions({ root, origin, sites = {}, aliases = [] }: Config): ConfigIssue[] {
   const issues: ConfigIssue[] = []
+  if (root !== undefined && origin !== undefined) issues.push({ path: 'origin', message: BOTH })
   const holders = new Map<string, string>()
   const claim = (host: string, path: string) => {
     const holder = holders.get(host)
@@ -44,8 +47,10 @@ function contradictions({ sites = {}, aliases = [] }: Config): ConfigIssue[] {
     site.aliases?.forEach((alias, index) => {
       claim(alias, `${path}.aliases[${index}]`)
     })
-    if (site.root === undefined)
+    if (site.root === undefined && site.origin === undefined)
       issues.push({ path: `${path}.root`, message: 'expected a folder, found nothing' })
+    if (site.root !== undefined && site.origin !== undefined)
+      issues.push({ path: `${path}.origin`, message: BOTH })
   }
   return issues
 }

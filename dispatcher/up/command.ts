@@ -17,6 +17,7 @@ import {
   ipv6OrNone,
   noneIsUndefined,
   octets,
+  originUrl,
 } from '../flags.ts'
 import { defaultCacheOctets } from '../memory.ts'
 import {
@@ -60,6 +61,7 @@ interface UpFlags {
   readonly nodes: number
   readonly instances: number
   readonly root: string
+  readonly origin?: string
   readonly vip: string
   readonly vip6: string
   readonly port: number
@@ -95,6 +97,7 @@ export function registerUp(program: Command, paths: UpPaths): void {
       DEFAULT_INSTANCES,
     )
     .option('--root <folder>', 'the files to serve', paths.www)
+    .addOption(originOption())
     .option('--vip <address>', 'the virtual IPv4 address', ipv4, DEFAULT_VIP)
     .option('--vip6 <address>', 'the virtual IPv6 address, or none', ipv6OrNone, DEFAULT_VIP6)
     .option('--port <port>', 'the TCP port of the service', integer(1, 65_535), DEFAULT_PORT)
@@ -118,7 +121,11 @@ export function registerUp(program: Command, paths: UpPaths): void {
     .option('--pcap <file>', `${PCAP_TEXT}; each role’s name is put into the file’s`, resolvedPath)
     .addOption(pcapOctetsOption())
     .option('--detach', 'return when the cluster serves; end it with gyre down')
-    .action(async (flags: UpFlags) => {
+    .action(async (given: UpFlags) => {
+      // The file's origin, where the command line says otherwise.
+      const { origin, ...others } = given
+      const isRoot = command.getOptionValueSource('root') === 'cli'
+      const flags: UpFlags = isRoot && command.getOptionValueSource('origin') !== 'cli' ? others : given
       if (process.env[DETACHED_VARIABLE] !== undefined) await superviseDetached(command, flags, paths)
       else if (flags.detach) await detach(command, flags, paths)
       else await superviseHere(command, flags, paths)
@@ -177,6 +184,26 @@ export function pcapOctetsOption(): Option {
 /** The supervisor and the roles have other working directories. */
 export function resolvedPath(text: string): string {
   return resolve(text)
+}
+
+export function originOption(): Option {
+  return new Option(
+    '--origin <url>',
+    'the server whose responses are given and cached, instead of files',
+  ).argParser(originUrl)
+}
+
+/** The root or the origin that the command line says: it stands over the file's. Without a file the default root. */
+export function givenContent(
+  command: Command,
+  { root, origin }: { readonly root: string; readonly origin?: string },
+  isFromFile: boolean,
+): { readonly root: string | undefined; readonly origin: string | undefined } {
+  const isRoot = command.getOptionValueSource('root') === 'cli'
+  const isOrigin = command.getOptionValueSource('origin') === 'cli'
+  if (isRoot && isOrigin) command.error('error: give either --root or --origin', { exitCode: 1 })
+  if (isOrigin) return { root: undefined, origin }
+  return { root: isRoot || !isFromFile ? resolve(root) : undefined, origin: undefined }
 }
 
 export function modeOption(): Option {
@@ -323,7 +350,6 @@ function optionsOf(command: Command, flags: UpFlags): ClusterOptions {
   const { name, nodes, instances, vip, vip6, port, admin, mode, steering, linkRate, cacheOctets, config } =
     flags
   const { pcap, pcapOctets, policy, app } = flags
-  const fromFile = config !== undefined && command.getOptionValueSource('root') !== 'cli'
   return {
     name,
     nodes,
@@ -333,7 +359,7 @@ function optionsOf(command: Command, flags: UpFlags): ClusterOptions {
     pcap,
     pcapOctets,
     app,
-    root: fromFile ? undefined : resolve(flags.root),
+    ...givenContent(command, flags, config !== undefined),
     admin,
     adminToken: flags.adminToken,
     mode,
@@ -344,14 +370,14 @@ function optionsOf(command: Command, flags: UpFlags): ClusterOptions {
   }
 }
 
-function summary(state: UpState, { root }: UpFlags): string {
+function summary(state: UpState, { root, origin }: UpFlags): string {
   const port = state.port === 80 ? '' : `:${state.port}`
   const token = new StateFolder(state.name).readToken()
   const urls = [`http://${state.vip}${port}/`]
   if (state.vip6 !== undefined) urls.push(`http://[${state.vip6}]${port}/`)
   const nodes = state.roles.filter(({ role }) => role === 'node').length
   return [
-    `cluster ${state.name}: ${nodes} ${nodes === 1 ? 'node' : 'nodes'}, mode ${state.mode}, serves ${resolve(root)}`,
+    `cluster ${state.name}: ${nodes} ${nodes === 1 ? 'node' : 'nodes'}, mode ${state.mode}, serves ${origin ?? resolve(root)}`,
     `  site    ${urls.join('  ')}`,
     `  admin   http://${state.admin}/${token === undefined ? '' : `#token=${token}`}`,
     `  client  ip netns exec ${state.clientNamespace} curl ${urls[0]}`,

@@ -6,6 +6,7 @@ import { randomBytes } from 'node:crypto'
 import { accessSync, constants, statSync } from 'node:fs'
 import { networkInterfaces } from 'node:os'
 import { delimiter, join } from 'node:path'
+import { RELAY_VARIABLE } from '../../node/origin/relay.ts'
 import { threadsEnvironment } from '../../node/server/threads.ts'
 import { createToken } from '../admin/access.ts'
 import { formatEndpoint } from '../flags.ts'
@@ -29,6 +30,7 @@ import { withAdminSocket } from './admin-socket.ts'
 import { UpError } from './errors.ts'
 import { removeLeftovers } from './leftovers.ts'
 import { buildNetwork, freeHostLink, removeNetwork, routedTo } from './namespaces.ts'
+import { OriginRelay } from './origin-relay.ts'
 import { identifyOwn } from './processes.ts'
 import { StateFolder, type UpState } from './state.ts'
 import { ADMIN_FD, type RoleCommand, SupervisedRole } from './supervised-role.ts'
@@ -59,6 +61,8 @@ export interface ClusterOptions {
   readonly config: string | undefined
   /** Undefined: as the configuration says. */
   readonly root: string | undefined
+  /** Origin server of the default site, instead of a root. */
+  readonly origin?: string | undefined
   readonly admin: Endpoint
   /** Undefined: a random one. */
   readonly adminToken?: string | undefined
@@ -97,6 +101,7 @@ export class LocalCluster {
   #status: UpState['status'] = 'starting'
   #admin: Endpoint
   readonly #adminToken: string
+  #relay: OriginRelay | undefined
   #topology: Topology | undefined
   /** The start, whatever came of it. */
   #starting: Promise<unknown> = Promise.resolve()
@@ -177,6 +182,7 @@ export class LocalCluster {
     this.#admin = await withAdminSocket(this.#options.admin, ({ endpoint }) => endpoint)
     this.#goOn()
     await buildNetwork(this.#topology)
+    this.#relay = await OriginRelay.open(this.#folder.originSocket)
     this.#goOn()
     await this.#startRoles(this.#topology)
     this.#goOn()
@@ -256,18 +262,22 @@ export class LocalCluster {
       address,
       address6,
       argv: [...this.#context.program, role, ...flags],
-      environment: { ...threadsEnvironment(process.env), ...more.environment },
+      environment: {
+        ...threadsEnvironment(process.env),
+        [RELAY_VARIABLE]: this.#folder.originSocket,
+        ...more.environment,
+      },
       admin: more.admin,
       readyTimeoutMs: READY_TIMEOUT_MS + nodes * instances * READY_TIMEOUT_PER_NODE_MS,
     }
   }
 
   #ownerOptions({ id, name, address, address6 }: Member): OwnerOptions {
-    const { root, mode, cacheOctets, pcap, pcapOctets } = this.#options
+    const { root, origin, mode, cacheOctets, pcap, pcapOctets } = this.#options
     return {
       ...this.#roleOptions(name),
       ...{ pcap: pcapOf(pcap, name), pcapOctets },
-      ...{ id, address, address6, root, mode, cacheOctets, lan: MEMBER_DEVICE, tun: TUN_DEVICE },
+      ...{ id, address, address6, root, origin, mode, cacheOctets, lan: MEMBER_DEVICE, tun: TUN_DEVICE },
       listen: { host: address, port: DEFAULT_CONTROL_PORT },
     }
   }
@@ -299,6 +309,7 @@ export class LocalCluster {
     await this.#starting
     if (!this.#claimed) return
     const { hostDevice, namespaces } = this.state
+    await this.#relay?.close()
     await removeNetwork(hostDevice, namespaces)
     this.#folder.remove()
   }

@@ -55,6 +55,11 @@ export class StateFolder {
     this.#tokenFile = join(this.path, TOKEN_FILE)
   }
 
+  /** Where the nodes reach origin servers (`origin-relay.ts`). */
+  get originSocket(): string {
+    return join(this.path, 'origin.sock')
+  }
+
   /** Undefined where there is none, or none that this version can read. */
   read(): UpState | undefined {
     try {
@@ -131,6 +136,7 @@ export class StateFolder {
   remove(): void {
     rmSync(this.#tokenFile, { force: true })
     rmSync(this.#file, { force: true })
+    rmSync(this.originSocket, { force: true })
     this.#removeEmpty()
   }
 
