@@ -127,3 +127,15 @@ describe('a node that ends', () => {
     expect(node.drains.report(1)).toBeUndefined()
   })
 })
+
+it('asks another node each round for what has stayed', async () => {
+  const node = new Node(1)
+  node.stuck.add(1)
+  node.drains.start(1, 350)
+  expect(await node.end()).toMatchObject({ state: 'expired', left: 1 })
+  expect(node.asked.slice(1, 4)).toEqual([
+    ['spread', [2, 3]],
+    ['spread', [3, 2]],
+    ['spread', [2, 3]],
+  ])
+})

@@ -96,8 +96,9 @@ export class Drains {
     const { node } = drain
     const { now } = this.#host
     await this.#host.ask(node, 'drain', true)
-    while (drain.state === 'draining') {
-      const targets = this.#host.targets(node)
+    for (let round = 0; drain.state === 'draining'; round++) {
+      // Who cannot take a connection, as it does not run its application, is not asked for it every time.
+      const targets = turned(this.#host.targets(node), round)
       const spread = readSpread(await this.#host.ask(node, 'spread', targets))
       if (drain.state !== 'draining') return
       if (spread !== undefined) this.#note(drain, spread)
@@ -130,6 +131,10 @@ export class Drains {
       .map(([connection, code]) => ({ connection, code }))
     return { node, state, total: Math.max(total, 0), left, shifted, elapsedMs, remaining }
   }
+}
+
+function turned(targets: readonly number[], by: number): number[] {
+  return targets.map((_, index) => targets[(index + by) % targets.length] as number)
 }
 
 function readSpread(answer: unknown): Spread | undefined {

@@ -143,7 +143,8 @@ export class AppConnections implements Application {
 
   resumed(connection: Connection): void {
     const app = appOf(connection)
-    if (app.isDetached) return app.discard()
+    // Its socket may have been destroyed while nobody here could end it.
+    if (app.isDetached) return app.detach(false)
     // Back from a refused shift: `kept` follows.
     if (app.user !== undefined) return
     const moved = app.state === undefined ? undefined : decode(app.state)

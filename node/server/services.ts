@@ -53,7 +53,9 @@ export class Services implements Application {
   }
 
   importState(connection: Connection, plain: unknown, now: number): boolean {
-    return this.#at(connection.localPort).importState(connection, plain, now)
+    const { localPort } = connection
+    // Nobody may be left of those who listened when it was asked for.
+    return this.listens(localPort) && this.#at(localPort).importState(connection, plain, now)
   }
 
   resumed(connection: Connection, now: number): void {

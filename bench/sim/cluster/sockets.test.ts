@@ -365,6 +365,44 @@ describe('socket.shift', () => {
   })
 })
 
+describe('a COMMIT that is refused', () => {
+  /** The target's listener goes away when it has already agreed. */
+  async function refused(
+    act: (socket: ShiftableSocket) => void,
+  ): Promise<{ client: Client; outcome: unknown }> {
+    const apps = new Apps({ seed: 18, linkMs: 5 }, {}, echo)
+    const client = apps.client({ raw: true })
+    await apps.run(100)
+    const [socket, to] = [apps.socketOf(client), apps.elsewhere(client)]
+    const outcome = socket
+      .shift(to, () => {
+        apps.servers[to - 1]?.close()
+        process.nextTick(() => act(socket))
+        return null
+      })
+      .catch(error => error.code)
+    await apps.run(12)
+    client.write('meanwhile')
+    await apps.run(300)
+    expect(apps.sim.dispatcher.owner.counters.resetsSent).toBe(0)
+    return { client, outcome: await outcome }
+  }
+
+  it('gives the connection back, with all that was written and that has arrived', async () => {
+    const { client, outcome } = await refused(socket => socket.write('late, '))
+    expect(outcome).toBe('ERR_GYRE_BAD_SNAPSHOT')
+    expect([client.failure, client.transcript]).toEqual([undefined, 'late, meanwhile'])
+  })
+
+  it('ends the connection where its socket was destroyed by then', async () => {
+    const { client, outcome } = await refused(socket => socket.destroy())
+    expect(outcome).toBe('ERR_GYRE_BAD_SNAPSHOT')
+    // Octets that nobody reads are answered by a reset.
+    expect(client.failure ?? 'finished').toBe(client.finished ? 'finished' : 'reset by the server')
+    expect(client.finished || client.ended).toBe(true)
+  })
+})
+
 describe('shifts that others want', () => {
   it.each<[string, Partial<ListenOptions>, string]>([
     ['no export', {}, 'NO_EXPORT'],
