@@ -43,8 +43,8 @@ interface Accepted {
   readonly pace: Pace
   /** Octets that came behind the answer. */
   lingerOctets: number
-  /** Whether it stands in the table of clients. */
-  counted: boolean
+  /** The table of clients in which it stands. */
+  countedIn: ClientTable | undefined
   /** Its client has too many connections already. */
   readonly excess: boolean
 }
@@ -75,8 +75,8 @@ export class Acceptor implements Application {
   readonly #head = createRequestHead()
   readonly #plan = createResponsePlan<never>()
 
-  readonly #limits: PaceLimits
-  readonly #clients: ClientTable
+  #limits: PaceLimits
+  #clients: ClientTable
 
   constructor(host: AcceptorHost, limits: ServerLimits = DEFAULT_LIMITS) {
     this.#host = host
@@ -96,10 +96,16 @@ export class Acceptor implements Application {
       scanFrom: 0,
       pace: createPace(),
       lingerOctets: 0,
-      counted: true,
+      countedIn: this.#clients,
       excess: !this.#clients.opened(connection, now),
     }
     connection.state = state
+  }
+
+  /** As `Site.configure`. */
+  configure(limits: ServerLimits): void {
+    this.#limits = limits.pace
+    this.#clients = new ClientTable(limits.clients)
   }
 
   advanced(connection: Connection, events: number, now: number): void {
@@ -164,8 +170,8 @@ export class Acceptor implements Application {
   /** Ended, or placed: from then on it is counted where it is owned. */
   released(connection: Connection): void {
     const state = connection.state as Accepted
-    if (state.counted) this.#clients.closed(connection)
-    state.counted = false
+    state.countedIn?.closed(connection)
+    state.countedIn = undefined
   }
 
   exportState(): unknown {

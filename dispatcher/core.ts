@@ -5,7 +5,7 @@
 import type { Flow } from '../clone/flow.ts'
 import { createRequestHead, parseRequestHead } from '../node/http/request-head.ts'
 import { normalisePath, representationPath } from '../node/http/target.ts'
-import type { ServerLimits } from '../node/server/limits.ts'
+import { DEFAULT_LIMITS, type ServerLimits } from '../node/server/limits.ts'
 import {
   CLUSTER_PROTOCOL,
   type ClusterMessage,
@@ -67,6 +67,7 @@ export class DispatcherCore {
   readonly records: Records
   /** As the nodes have it, to place requests by their site; replaced by a reload. */
   #sites: SiteTable
+  readonly #acceptor: Acceptor
   readonly #world: DispatcherWorld
   readonly #startedAt: number
   #sweepAt: number
@@ -85,7 +86,7 @@ export class DispatcherCore {
     this.#sites = new SiteTable(serving)
     this.#startedAt = world.now()
     this.#sweepAt = this.#startedAt + SWEEP_MS
-    const acceptor = new Acceptor(
+    this.#acceptor = new Acceptor(
       {
         pathOf: head => this.#sites.pathOf(head),
         heldAs: path => this.#sites.heldAs(path),
@@ -118,7 +119,7 @@ export class DispatcherCore {
         reachable: id => this.members.get(id)?.up === true,
         settled: () => world.now() - this.#startedAt >= SETTLE_MS,
       },
-      acceptor,
+      this.#acceptor,
     )
     this.records = new Records(
       this.owner,
@@ -161,6 +162,7 @@ export class DispatcherCore {
   /** Requests are placed by other sites from now on. */
   configure(serving: ServingSettings): void {
     this.#sites = new SiteTable(serving)
+    this.#acceptor.configure(serving.limits ?? DEFAULT_LIMITS)
   }
 
   receiveBatch(batch: PacketBatch, now: number): void {

@@ -4,6 +4,7 @@
  */
 import { randomBytes, randomFillSync } from 'node:crypto'
 import { AccessLog } from '../node/server/access-log.ts'
+import { DEFAULT_LIMITS as DEFAULT_SERVER_LIMITS } from '../node/server/limits.ts'
 import { originOptions } from '../node/server/origin-options.ts'
 import { Reloader } from '../node/server/reloader.ts'
 import { Sites } from '../node/server/sites.ts'
@@ -37,7 +38,13 @@ export async function runServe(options: ServeOptions, configuration: Configurati
   const reloader = new Reloader({
     serving: configuration.serving,
     read: () => configuration.reload(),
-    prepare: serving => sites.prepare(serving),
+    prepare: async serving => {
+      const apply = await sites.prepare(serving)
+      return () => {
+        apply()
+        core.site.configure(serving.limits ?? DEFAULT_SERVER_LIMITS)
+      }
+    },
     now,
   })
   const core = new StandaloneCore(

@@ -12,6 +12,7 @@ import { createIncarnation, type Hello, PROTOCOL_VERSION } from './control/hello
 import { Mesh } from './control/mesh.ts'
 import { AccessLog } from './server/access-log.ts'
 import { NodeCore } from './server/core.ts'
+import { DEFAULT_LIMITS as DEFAULT_SERVER_LIMITS } from './server/limits.ts'
 import type { Member } from './server/messages.ts'
 import { originOptions } from './server/origin-options.ts'
 import { Reloader } from './server/reloader.ts'
@@ -90,7 +91,13 @@ export async function runNode(options: NodeOptions, configuration: Configuration
   const reloader = new Reloader({
     serving: configuration.serving,
     read: () => configuration.reload(),
-    prepare: serving => sites.prepare(serving),
+    prepare: async serving => {
+      const apply = await sites.prepare(serving)
+      return () => {
+        apply()
+        core.site.configure(serving.limits ?? DEFAULT_SERVER_LIMITS)
+      }
+    },
     now,
   })
   const core = new NodeCore(

@@ -1,6 +1,7 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { DEFAULT_LIMITS } from '../../node/server/limits.ts'
 import { loadConfig } from './load.ts'
 import { RunningConfig } from './running.ts'
 
@@ -36,6 +37,18 @@ it('is read again, and changes its digest', async () => {
   const next = await config.reload()
   expect(next.sites[0].root).toBe(join(folder, 'b'))
   expect(next.digest).not.toBe(config.serving.digest)
+})
+
+it('takes other limits of clients, and other sites alike', async () => {
+  const config = await running({ root: 'a', timeouts: { idle: '10s' } })
+  write({ root: 'a', timeouts: { idle: '5s' }, clients: { connections: 7 } })
+  const { limits, digest } = await config.reload()
+  expect(limits).toMatchObject({ pace: { idleMs: 5_000 }, clients: { connections: 7 } })
+  expect(digest).not.toBe(config.serving.digest)
+  write({ root: 'a' })
+  expect((await config.reload()).limits).toEqual(DEFAULT_LIMITS)
+  write({ root: 'a', accessLog: { format: 'json' } })
+  await expect(config.reload()).rejects.toMatchObject({ issues: [{ path: 'accessLog' }] })
 })
 
 it('leaves a root that a flag gave', async () => {

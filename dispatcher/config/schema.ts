@@ -149,34 +149,42 @@ const TIMEOUT_SHAPE = {
   head: durationSetting(100, HOUR_MS, {
     about: 'from the first octet of a request to the end of its head, in total',
     default: formatDurationMs(DEFAULT_PACE.headMs),
+    reload: true,
   }),
   idle: durationSetting(100, DAY_MS, {
     about: 'between a response and the next request',
     default: formatDurationMs(DEFAULT_PACE.idleMs),
+    reload: true,
   }),
   body: durationSetting(100, HOUR_MS, {
     about: 'how far the body of a request may fall behind `bodyOctetsPerSecond`',
     default: formatDurationMs(DEFAULT_PACE.bodyMs),
+    reload: true,
   }),
   bodyOctetsPerSecond: octetsSetting(1, 1024 ** 3, {
     about: 'the least rate of a body',
     default: formatOctets(DEFAULT_PACE.bodyOctetsPerSecond),
+    reload: true,
   }),
   reader: durationSetting(100, HOUR_MS, {
     about: 'how far a client may fall behind `readerOctetsPerSecond` in reading responses',
     default: formatDurationMs(DEFAULT_PACE.readerMs),
+    reload: true,
   }),
   readerOctetsPerSecond: octetsSetting(1, 1024 ** 3, {
     about: 'the least rate of a reader',
     default: formatOctets(DEFAULT_PACE.readerOctetsPerSecond),
+    reload: true,
   }),
   linger: durationSetting(100, HOUR_MS, {
     about: 'after our FIN, for the end of the client',
     default: formatDurationMs(DEFAULT_PACE.lingerMs),
+    reload: true,
   }),
   lingerOctets: octetsSetting(0, 1024 ** 3, {
     about: 'what a client may send meanwhile',
     default: formatOctets(DEFAULT_PACE.lingerOctets),
+    reload: true,
   }),
 }
 
@@ -185,14 +193,17 @@ const CLIENT_SHAPE = {
   connections: integerSetting(0, 1_000_000, {
     about: 'connections of one client address at one owner; 0: no limit',
     default: `${NO_CLIENT_LIMITS.connections}`,
+    reload: true,
   }),
   requestsPerSecond: integerSetting(0, 1_000_000, {
     about: 'requests a second of one client address at one owner, in the long run; 0: no limit',
     default: `${NO_CLIENT_LIMITS.requestsPerSecond}`,
+    reload: true,
   }),
   requestBurst: integerSetting(0, 1_000_000, {
     about: 'requests that may come at once above that',
     default: `${NO_CLIENT_LIMITS.requestBurst}`,
+    reload: true,
   }),
 }
 

@@ -4,6 +4,7 @@ import { DEFAULT_HTTP_SETTINGS, type HttpSettings } from '../../node/http/http-s
 import type { ServingSettings, SiteSettings } from '../../node/server/settings.ts'
 import { normaliseHost } from './host-name.ts'
 import type { Config } from './schema.ts'
+import { serverLimits } from './server-limits.ts'
 
 const DIGEST_CHARS = 12
 
@@ -25,7 +26,7 @@ export function servingSettings(config: Config, defaults: ServingDefaults): Serv
     const hosts = [name, ...(site.aliases ?? [])]
     return siteSettings(name, hosts, site, httpSettings(site, http))
   })
-  const serving = { sites: [first, ...others] as const, unknownHost }
+  const serving = { sites: [first, ...others] as const, unknownHost, limits: serverLimits(config) }
   return { ...serving, digest: digestOf({ ...defaults.cluster, ...serving }) }
 }
 

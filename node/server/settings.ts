@@ -3,6 +3,7 @@
  * reload; whoever holds one never sees it change.
  */
 import type { HttpSettings } from '../http/http-settings.ts'
+import type { ServerLimits } from './limits.ts'
 
 export interface SiteSettings {
   /** The host by which the site is known; '' is the default site. The same in the whole cluster. */
@@ -23,6 +24,8 @@ export interface ServingSettings {
   /** The default site is always there, and the first. */
   readonly sites: readonly [SiteSettings, ...SiteSettings[]]
   readonly unknownHost: UnknownHost
+  /** What clients may take of an owner. Default: DEFAULT_LIMITS. */
+  readonly limits?: ServerLimits
   /** Equal digests: the same settings, whatever file they come from. */
   readonly digest: string
 }

@@ -116,8 +116,8 @@ interface SiteState {
   bodyOctets: number
   /** Octets that came behind the end. */
   lingerOctets: number
-  /** Whether it stands in the table of clients, and there is one too many. Not carried: every owner counts its own. */
-  counted: boolean
+  /** The table of clients in which it stands, and whether it is one too many. Not carried: every owner counts its own. */
+  countedIn: ClientTable | undefined
   excess: boolean
   /** For the access log; undefined where there is none. */
   trail: AccessTrail | undefined
@@ -132,8 +132,8 @@ export class Site implements Application {
   readonly #codings = new CodingPreferences()
   /** Versions that shifted connections refer to and that are not current here: kept while they are resolved. */
   readonly #versions = new Map<string, CachedObject>()
-  readonly #limits: PaceLimits
-  readonly #clients: ClientTable
+  #limits: PaceLimits
+  #clients: ClientTable
   readonly #log: ((access: Access) => void) | undefined
   draining = false
   requests = 0
@@ -160,6 +160,15 @@ export class Site implements Application {
     this.#log = log
     this.#host = host
     this.#resources = resources
+    this.#limits = limits.pace
+    this.#clients = new ClientTable(limits.clients)
+  }
+
+  /**
+   * Other limits from now on. What a client was granted before stands: its time until something happens on its
+   * connection, and the connection itself, which is not counted anew.
+   */
+  configure(limits: ServerLimits): void {
     this.#limits = limits.pace
     this.#clients = new ClientTable(limits.clients)
   }
@@ -220,13 +229,13 @@ export class Site implements Application {
 
   /** TIME-WAIT is ours alone, and takes nothing that a client should be made to spare. */
   #uncount(connection: Connection, state: SiteState): void {
-    if (state.counted) this.#clients.closed(connection)
-    state.counted = false
+    state.countedIn?.closed(connection)
+    state.countedIn = undefined
   }
 
   #count(connection: Connection, state: SiteState, now: number): void {
-    if (state.counted) return
-    state.counted = true
+    if (state.countedIn !== undefined) return
+    state.countedIn = this.#clients
     state.excess = !this.#clients.opened(connection, now)
   }
 
@@ -549,7 +558,7 @@ function createSiteState(): SiteState {
     pace: createPace(),
     bodyOctets: 0,
     lingerOctets: 0,
-    counted: false,
+    countedIn: undefined,
     excess: false,
     trail: undefined,
   }

@@ -1,10 +1,11 @@
 import { NO_CLIENT_LIMITS } from '../../../node/server/client-table.ts'
-import { DEFAULT_LIMITS } from '../../../node/server/limits.ts'
+import { DEFAULT_LIMITS, type ServerLimits } from '../../../node/server/limits.ts'
 import { DEFAULT_PACE } from '../../../node/server/pace.ts'
 import { delay } from '../network/delay.ts'
 import type { Client } from './client.ts'
 import { Cluster } from './cluster.ts'
 import { exchangeOf } from './exchange.ts'
+import { ONE_SITE } from './files.ts'
 
 const FILES = { '/index.html': 3_000, '/large.bin': 4_000_000 }
 const { headMs, idleMs, bodyMs, readerMs, lingerMs } = DEFAULT_PACE
@@ -287,5 +288,48 @@ describe('RFC 6585 §4: a client that asks for too much', () => {
     client.write(GET)
     sim.run(500)
     expect(statuses().at(-1)).toBe('200')
+  })
+})
+
+describe('limits that a reload changes', () => {
+  const configure = (sim: Cluster, limits: ServerLimits) => {
+    sim.dispatcher.configure({ ...ONE_SITE, limits })
+    for (let id = 1; id <= sim.nodeCount; id++) sim.node(id).site.configure(limits)
+  }
+
+  it('hold for what happens from then on, on connections old and new', () => {
+    const sim = cluster(31)
+    const client = sim.client({ raw: true })
+    client.write(GET)
+    sim.runUntil(() => client.transcript.length > 3_000, 5_000)
+    configure(sim, { ...DEFAULT_LIMITS, pace: { ...DEFAULT_PACE, idleMs: 2_000 } })
+    client.write(GET)
+    const took = untilFinished(sim, client, idleMs)
+    expect(took).toBeGreaterThan(2_000)
+    expect(took).toBeLessThan(2_000 + SLACK_MS)
+    leavesNothing(sim, client)
+  })
+
+  it('count connections from then on, and the end of one from before frees no place', () => {
+    const sim = cluster(32)
+    const before = sim.client({ raw: true })
+    before.write(GET)
+    sim.runUntil(() => before.transcript.length > 3_000, 5_000)
+    configure(sim, { ...DEFAULT_LIMITS, clients: { ...NO_CLIENT_LIMITS, connections: 1 } })
+    const first = sim.client({ raw: true })
+    first.write(GET)
+    sim.runUntil(() => first.transcript.length > 3_000, 5_000)
+    before.finish()
+    sim.run(5_000)
+    const second = sim.client({ raw: true })
+    second.write(GET)
+    sim.run(5_000)
+    expect(first.transcript).toMatch(/^HTTP\/1\.1 200 /)
+    expect(second.transcript).toMatch(/^HTTP\/1\.1 429 /)
+    configure(sim, DEFAULT_LIMITS)
+    const third = sim.client({ raw: true })
+    third.write(GET)
+    sim.run(5_000)
+    expect(third.transcript).toMatch(/^HTTP\/1\.1 200 /)
   })
 })
