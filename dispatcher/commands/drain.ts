@@ -113,6 +113,8 @@ class Bar implements Progress {
   #started = false
 
   show({ shifted, total, left }: DrainReport): void {
+    // Not known yet how many there are: a bar of none would look like one of all.
+    if (total === 0) return
     if (this.#started) this.#bar.setTotal(total)
     else this.#bar.start(total, shifted, { left })
     this.#started = true
