@@ -62,7 +62,8 @@ export class Members {
       draining: false,
       connections: 0,
       segmentsPerSecond: 0,
-      ports: [],
+      // Until it says so again, right after.
+      ports: this.#members.get(member.id)?.ports ?? [],
     })
   }
 

@@ -2,7 +2,13 @@
 import { createServer, type Server } from 'node:http'
 import { PassThrough } from 'node:stream'
 import { MAX_MOVED_OCTETS, MAX_QUEUED_OCTETS } from '../../../node/app/app-connection.ts'
-import { type ListenOptions, listenOn, MAX_STATE_OCTETS, type ShiftServer } from '../../../node/app/listen.ts'
+import {
+  type ListenOptions,
+  listen,
+  listenOn,
+  MAX_STATE_OCTETS,
+  type ShiftServer,
+} from '../../../node/app/listen.ts'
 import type { ShiftableSocket, Shifted } from '../../../node/app/shiftable-socket.ts'
 import type { ShiftResult } from '../../../shift/outgoing.ts'
 import { duplicate } from '../network/damage.ts'
@@ -550,6 +556,9 @@ describe('a stream as others know it', () => {
     const apps = new Apps({ seed: 16 }, {}, echo)
     expect(() => listenOn(apps.sim.node(1).runtime, { port: PORT })).toThrow(/listened on already/)
     expect(() => listenOn(apps.sim.node(1).runtime, { port: 0 })).toThrow(/1 to 65535/)
+    const elsewhere = { port: 1, vip: '10.0.0.1' }
+    expect(() => listenOn(apps.sim.node(1).runtime, elsewhere)).toThrow(/is 10.77.0.1 or fd77::1, not/)
+    expect(() => listen({ port: 1 })).toThrow(expect.objectContaining({ code: 'ERR_GYRE_NO_NODE' }))
     for (const server of apps.servers) server.close()
     await apps.run(10)
     const client = apps.client({ raw: true })
