@@ -10,6 +10,7 @@ import {
   ipv6OrNone,
   name,
   octets,
+  originUrl,
 } from './flags.ts'
 
 it.each([
@@ -27,6 +28,8 @@ it.each([
   [device, 'eth0.7', 'eth0.7'],
   [devices, 'wan0,host0,wan0', ['wan0', 'host0']],
   [name, 'node-1.a', 'node-1.a'],
+  [originUrl, 'HTTP://Example.org:80', 'http://example.org'],
+  [originUrl, 'https://[fd77::1]:8443/', 'https://[fd77::1]:8443'],
   [bitRate, '100mbit', 100e6],
   [bitRate, '2.5gbit', 2.5e9],
   [bitRate, '64kbit', 64e3],
@@ -41,6 +44,10 @@ it.each([
   [ipv6, ['10.0.0.1', '::1', '::', 'fe80::1', 'ff02::1', '::ffff:1.2.3.4', 'fd77::1%eth0', '']],
   [endpoint, ['80', 'host', 'host:', 'host:65536', '::1:80', '[::1]', 'a b:80', 'host:-1', 'http://host:80']],
   [controlUrl, ['10.0.0.1:7700', 'wss://10.0.0.1:7700', 'ws://10.0.0.1', 'ws://10.0.0.1:0', 'ws://a:1/x']],
+  [
+    originUrl,
+    ['', 'a.example', 'ftp://a', 'http://', 'http://a/b', 'http://a?b', 'http://u:p@a', 'http://a b'],
+  ],
   [device, ['', 'a'.repeat(16), 'a b', 'a/b', '..', 'a"b']],
   [devices, ['', 'wan0,', ',', 'wan0;x']],
   [name, ['', '-a', 'a b', 'a'.repeat(65)]],

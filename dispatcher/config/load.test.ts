@@ -121,6 +121,22 @@ describe('a wrong configuration', () => {
     ])
   })
 
+  it('takes a root or an origin of each site, and not both', async () => {
+    const both = { root: 'www', origin: 'http://a.example' }
+    const file = write('gyre.config.json', JSON.stringify({ ...both, sites: { b: both } }))
+    expect(await issuesOf(file)).toEqual([
+      'origin: a site has either a root or an origin, not both',
+      'sites.b.origin: a site has either a root or an origin, not both',
+    ])
+    const each = { origin: 'http://a.example', sites: { b: { origin: 'https://b.example:8443' } } }
+    const { config } = await loadConfig(write('gyre.config.json', JSON.stringify(each)))
+    expect(config).toMatchObject(each)
+    const wrong = write('gyre.config.json', JSON.stringify({ origin: 'http://a/b' }))
+    expect(await issuesOf(wrong)).toEqual([
+      'origin: expected http://HOST[:PORT] or https://HOST[:PORT], found "http://a/b"',
+    ])
+  })
+
   it('refuses fields that cannot be sent, and codings that are none', async () => {
     const file = write(
       'gyre.config.json',

@@ -30,6 +30,16 @@ it('gives sites the settings of the top that they do not say otherwise', () => {
   ])
 })
 
+it('has an origin of the default site, by flag or file, and of others, none of which inherits it', () => {
+  const config = { origin: 'http://a', sites: { b: { root: '/b' }, c: { origin: 'http://c' } } }
+  const { sites } = servingSettings(config, { ...DEFAULTS, origin: 'http://flag' })
+  expect(sites.map(({ root, origin }) => [root, origin])).toEqual([
+    ['', 'http://flag'],
+    ['/b', undefined],
+    ['', 'http://c'],
+  ])
+})
+
 it('has one digest for one meaning', () => {
   const digest = (...of: Parameters<typeof servingSettings>) => servingSettings(...of).digest
   const plain = digest({}, DEFAULTS)

@@ -44,6 +44,8 @@ export class OriginClient {
   readonly origin: string
   readonly #limits: OriginLimits
   readonly #agent: Agent
+  /** A Unix socket has no reset: what was cut before it looks as if it had ended. */
+  readonly #isRelayed: boolean
   readonly #waiting: (() => void)[] = []
   #active = 0
   /** Octets of bodies under way. */
@@ -53,6 +55,7 @@ export class OriginClient {
   constructor(origin: string, limits: OriginLimits, connect?: Connector) {
     this.origin = origin
     this.#limits = limits
+    this.#isRelayed = connect !== undefined
     this.#agent = new Agent({
       connect: connect ?? { timeout: limits.connectMs },
       connections: limits.parallel,
@@ -127,6 +130,11 @@ export class OriginClient {
     const { objectOctets } = this.#limits
     const said = fields.find(([name]) => name.toLowerCase() === 'content-length')?.[1]
     const announced = said === undefined || statusCode === 304 ? 0 : Number(said)
+    const isFramed = said !== undefined || fields.some(([name]) => name.toLowerCase() === 'transfer-encoding')
+    if (this.#isRelayed && !isFramed && statusCode !== 204 && statusCode !== 304) {
+      body.destroy()
+      throw new Refusal(502, 'a body that only its connection ends, which behind a relay may have been cut')
+    }
     const chunks: Uint8Array[] = []
     let octets = 0
     try {
