@@ -39,7 +39,8 @@ export interface ClusterFlags {
   readonly vip6: string
   readonly admin: string
   readonly nodes: number
-  readonly root: string
+  /** Undefined where `more` says what is served. */
+  readonly root?: string
   readonly more?: readonly string[]
   /** Beside our own, of all its processes. */
   readonly environment?: Readonly<Record<string, string>>
@@ -53,8 +54,8 @@ export async function withCluster<Result>(
   const { name, vip, vip6, admin, nodes, root, more = [], environment } = flags
   await gyre(
     ['up', '--name', name, '--vip', vip, '--vip6', vip6, '--admin', admin, '--nodes', `${nodes}`].concat(
-      ['--root', root, '--detach'],
-      more,
+      root === undefined ? [] : ['--root', root],
+      ['--detach', ...more],
     ),
     START_TIMEOUT_MS,
     environment,

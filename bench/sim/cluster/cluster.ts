@@ -25,7 +25,7 @@ import { PacketBatch } from '../../../node/tun/packet-batch.ts'
 import { formatAddress } from '../../../node/wire/address.ts'
 import { ACK, createSegment, type Segment, SYN } from '../../../node/wire/segment.ts'
 import type { ShiftResult } from '../../../shift/outgoing.ts'
-import type { ScheduledEvent } from '../network/clock/scheduler.ts'
+import type { ScheduledEvent, Scheduler } from '../network/clock/scheduler.ts'
 import { delay } from '../network/delay.ts'
 import { createWorld, type Element, type Packet, type Sink, type World } from '../network/element.ts'
 import { type Adversary, MessageLink } from '../network/message-link.ts'
@@ -80,6 +80,8 @@ export interface ClusterOptions {
   readonly disk?: Disk
   /** What the nodes serve, where it is not the simulated files. */
   readonly served?: Resources
+  /** The same, of each node its own. */
+  readonly servedBy?: (id: number, scheduler: Scheduler) => Resources
   /** The access log of a node. */
   readonly log?: (id: number) => (access: Access) => void
   /** Forged packets reach the owners, and open connections from ports that honest clients use: one owner of each remains. */
@@ -359,7 +361,7 @@ export class Cluster {
         options.disk,
       )
       this.resources.set(id, simulated)
-      const resources = this.options.served ?? simulated
+      const resources = options.servedBy?.(id, world.scheduler) ?? options.served ?? simulated
       return new NodeCore(
         config,
         {
