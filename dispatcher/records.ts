@@ -49,6 +49,7 @@ export class Records {
       if (owned.epoch < known.epoch) return
       known.epoch = owned.epoch
       known.to = from
+      known.claimedAt = now
       known.request = owned.request
       this.#placed(known)
       return
@@ -62,6 +63,7 @@ export class Records {
       owned.timestamps,
       owned.request,
     )
+    record.claimedAt = now
     this.#owner.addForward(record, now)
     this.#placed(record)
   }

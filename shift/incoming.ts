@@ -31,8 +31,11 @@ export interface IncomingHost {
   dormant(prepare: Prepare, from: number, now: number): void
   /** The clone is dropped without having been adopted. */
   drop(prepare: Prepare, from: number): void
-  /** Becomes the owner. On a refusal nothing was transmitted, and the epoch is remembered as refused. */
-  adopt(commit: Commit, from: number, now: number): ShiftRefusal | undefined
+  /**
+   * Becomes the owner. On a refusal nothing was transmitted, and the epoch is remembered as refused. Where nothing was
+   * `prepared`, neither was it asked whether the connection is admitted.
+   */
+  adopt(commit: Commit, from: number, now: number, prepared: boolean): ShiftRefusal | undefined
 }
 
 interface Dormant {
@@ -155,7 +158,7 @@ export class IncomingShifts {
 
   /**
    * The source has let go: unless this very epoch was decided before, we own the connection from here, whether or not
-   * its clone still stands (it may have timed out here while COMMIT was repeated over a new link).
+   * its clone still stands (it may have timed out here while COMMIT was repeated over a new link, or there never was one).
    */
   #commit(from: number, commit: Commit, now: number): void {
     const { connection, epoch } = commit
@@ -167,7 +170,8 @@ export class IncomingShifts {
     }
     const dormant = this.#dormant.get(connection)
     if (dormant !== undefined && dormant.prepare.epoch <= epoch) this.#dormant.delete(connection)
-    const refusal = this.#host.adopt(commit, from, now)
+    const prepared = dormant?.ready === true && dormant.from === from && dormant.prepare.epoch === epoch
+    const refusal = this.#host.adopt(commit, from, now, prepared)
     if (refusal !== undefined) {
       this.#host.send(from, { type: 'REFUSED', connection, epoch, reason: refusal, stage: 'COMMIT' })
     }

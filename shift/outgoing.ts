@@ -1,7 +1,8 @@
 /**
  * The source's half of the shift protocol: every connection that this owner is giving away, from PREPARE to SHIFTED.
  * Before COMMIT the connection is untouched and goes on being served; sending COMMIT is the single point of no
- * return. It knows connections by number only: what freezing one means, its host does.
+ * return. Where a target may be trusted to take the connection, PREPARE is left out: its refusal of the COMMIT gives the
+ * connection back, as any refusal does. It knows connections by number only: what freezing one means, its host does.
  */
 import type { Flow } from '../clone/flow.ts'
 import type { Commit, Prepared, Refused, Shifted, ShiftMessage, ShiftRefusal } from './messages.ts'
@@ -113,6 +114,8 @@ export class OutgoingShifts {
   readonly #host: OutgoingHost
   readonly #prepareTimeoutMs: number
   readonly #shifts = new Map<number, Shift>()
+  /** Shifts without PREPARE whose COMMIT waits for `commit`. */
+  #unprepared: Shift[] = []
   /** Never later than the earliest deadline; exact after each `expire`. */
   #pollAt = Number.POSITIVE_INFINITY
 
@@ -129,9 +132,16 @@ export class OutgoingShifts {
     return this.#shifts.has(connection)
   }
 
+  /** What the target of the shift under way was asked for. */
+  needsOf(connection: number): readonly string[] {
+    return this.#shifts.get(connection)?.needs ?? []
+  }
+
   /**
    * Begins to move `connection` to the owner `to`; `done` is called once. `epoch` must be higher than any that this
-   * connection has had or tried, so that no late answer to an earlier attempt can be taken for one to this.
+   * connection has had or tried, so that no late answer to an earlier attempt can be taken for one to this. With
+   * `unprepared` COMMIT is the first message, and leaves at the next `commit`: not from within the callbacks of a connection,
+   * which may still be used there.
    */
   start(
     connection: number,
@@ -140,6 +150,7 @@ export class OutgoingShifts {
     to: number,
     now: number,
     done: (result: ShiftResult) => void,
+    unprepared = false,
   ): void {
     const refuse = (reason: ShiftRefusal) => done({ ok: false, reason })
     if (this.#shifts.has(connection)) return refuse('ALREADY_SHIFTING')
@@ -156,9 +167,26 @@ export class OutgoingShifts {
       now + this.#prepareTimeoutMs,
       done,
     )
-    if (!this.#prepare(shift)) return refuse('TARGET_DOWN')
+    if (unprepared) {
+      shift.preparedAt = now
+      this.#unprepared.push(shift)
+    } else if (!this.#prepare(shift)) return refuse('TARGET_DOWN')
     this.#shifts.set(connection, shift)
     this.#pollAt = Math.min(this.#pollAt, shift.deadline)
+  }
+
+  /** Whether `commit` has something to do. */
+  get commits(): boolean {
+    return this.#unprepared.length > 0
+  }
+
+  /** Sends the COMMITs of the shifts without PREPARE. */
+  commit(now: number): void {
+    while (this.#unprepared.length > 0) {
+      const shifts = this.#unprepared
+      this.#unprepared = []
+      for (const shift of shifts) if (this.#shifts.get(shift.connection) === shift) this.#commit(shift, now)
+    }
   }
 
   receive(from: number, message: Prepared | Refused | Shifted, now: number): void {

@@ -58,8 +58,8 @@ function source(needs: () => readonly string[] = () => ['/a'], steering = false)
   }
   const results: ShiftResult[] = []
   const shifts = new OutgoingShifts(host)
-  const start = (epoch: number, now = 0) =>
-    shifts.start(7, epoch, FLOW, TARGET, now, result => results.push(result))
+  const start = (epoch: number, now = 0, unprepared = false) =>
+    shifts.start(7, epoch, FLOW, TARGET, now, result => results.push(result), unprepared)
   return { shifts, sent, state, results, start }
 }
 
@@ -70,6 +70,7 @@ function target(admits: () => ShiftRefusal | undefined = () => undefined) {
     known: -1,
     refusedEpoch: -1,
     adopted: 0,
+    prepared: undefined as boolean | undefined,
     dormant: 0,
     refusal: undefined as ShiftRefusal | undefined,
   }
@@ -85,8 +86,9 @@ function target(admits: () => ShiftRefusal | undefined = () => undefined) {
     drop: () => {
       state.dormant--
     },
-    adopt: commit => {
+    adopt: (commit, _from, _now, prepared) => {
       state.known = commit.epoch
+      state.prepared = prepared
       if (state.refusal !== undefined) state.refusedEpoch = commit.epoch
       else state.adopted++
       return state.refusal
@@ -359,5 +361,69 @@ describe('the target', () => {
     shifts.checked(fetched[1] as Prepare, 'NO_OBJECT')
     expect(sent).toMatchObject([{ type: 'REFUSED', reason: 'NO_OBJECT' }])
     expect(shifts.size).toBe(0)
+  })
+})
+
+describe('a shift without PREPARE', () => {
+  it('begins with COMMIT, which leaves when the owner is done with what it was about', () => {
+    const { shifts, sent, state, results, start } = source()
+    start(1, 0, true)
+    expect(sent).toEqual([])
+    expect(state).toMatchObject({ owned: true, frozen: false })
+    expect(shifts.commits).toBe(true)
+    shifts.commit(0)
+    expect(sent.map(({ type }) => type)).toEqual(['COMMIT'])
+    expect(state).toMatchObject({ owned: false, frozen: true })
+    expect(shifts.commits).toBe(false)
+    shifts.receive(TARGET, { type: 'SHIFTED', connection: 7, epoch: 1, confirmed: true }, 3)
+    expect(results).toEqual([{ ok: true, confirmed: true, ms: 3, preparedMs: 0, pauseMs: 3 }])
+  })
+
+  it('is given back by a refusal, and may be tried again with PREPARE', () => {
+    const { shifts, sent, state, results, start } = source()
+    start(1, 0, true)
+    shifts.commit(0)
+    const refused = { type: 'REFUSED', connection: 7, epoch: 1, reason: 'NO_OBJECT' } as const
+    shifts.receive(TARGET, { ...refused, stage: 'PREPARE' }, 1)
+    expect(state.owned).toBe(false)
+    shifts.receive(TARGET, { ...refused, stage: 'COMMIT' }, 1)
+    expect(state).toMatchObject({ owned: true, frozen: false })
+    expect(results).toEqual([{ ok: false, reason: 'NO_OBJECT' }])
+    start(2, 1)
+    expect(sent.at(-1)?.type).toBe('PREPARE')
+  })
+
+  it('does not happen where the connection ends, or the target is gone, before COMMIT', () => {
+    for (const end of [
+      (shifts: OutgoingShifts) => shifts.closed(7, 0),
+      (shifts: OutgoingShifts) => shifts.peerDown(TARGET, 0),
+    ]) {
+      const { shifts, sent, results, start } = source()
+      start(1, 0, true)
+      end(shifts)
+      shifts.commit(0)
+      expect(sent.map(({ type }) => type)).toEqual(['ABORT'])
+      expect(results).toMatchObject([{ ok: false }])
+    }
+  })
+
+  it('asks after all where the connection needs more when COMMIT is to leave', () => {
+    let needs = ['/a']
+    const { shifts, sent, start } = source(() => needs)
+    start(1, 0, true)
+    needs = ['/a', '/b']
+    shifts.commit(0)
+    expect(sent).toMatchObject([{ type: 'PREPARE', needs: ['/a', '/b'] }])
+  })
+
+  it('reaches a target that is told that nothing was prepared', () => {
+    const { shifts, state } = target()
+    shifts.receive(SOURCE, commit(1), 0)
+    expect(state).toMatchObject({ adopted: 1, prepared: false })
+    const asked = target()
+    asked.shifts.receive(SOURCE, prepare(1), 0)
+    asked.shifts.checked(asked.fetched[0] as Prepare, undefined)
+    asked.shifts.receive(SOURCE, commit(1), 1)
+    expect(asked.state).toMatchObject({ adopted: 1, prepared: true })
   })
 })

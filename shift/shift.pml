@@ -107,6 +107,19 @@ inline reset(n) {
   forgetClone(n)
 }
 
+/* outgoing.#commit: the point of no return. */
+inline letGo(n, m, e) {
+  assert(owner[n].owns);
+  owner[n].phase = COMMITTED;
+  owner[n].epoch = e;
+  owner[n].to = m;
+  owner[n].owns = 0;
+  owner[n].given = 1;
+  owner[n].known = e;
+  leave(n);
+  commit[AT(n, m, e)] = 1
+}
+
 /* outgoing.start */
 inline start(n, m) {
   owner[n].owns && owner[n].phase == IDLE && owner[n].tried < EPOCHS && n != m ->
@@ -115,6 +128,13 @@ inline start(n, m) {
   owner[n].epoch = owner[n].tried;
   owner[n].to = m;
   prepare[AT(n, m, owner[n].tried)] = 1
+}
+
+/* outgoing.start with `unprepared`, and its commit: nothing was asked before. */
+inline startUnprepared(n, m) {
+  owner[n].owns && owner[n].phase == IDLE && owner[n].tried < EPOCHS && n != m ->
+  owner[n].tried++;
+  letGo(n, m, owner[n].tried)
 }
 
 /* incoming.#prepare, with the answer of `fetch`; `ok` is whether the target admits it. */
@@ -142,16 +162,10 @@ inline receivePrepare(m, n, e, ok) {
   fi
 }
 
-/* outgoing.#prepared and #commit: the point of no return. */
+/* outgoing.#prepared */
 inline receivePrepared(n, m, e) {
   prepared[AT(m, n, e)] && owner[n].phase == PREPARING && owner[n].epoch == e && owner[n].to == m ->
-  assert(owner[n].owns);
-  owner[n].phase = COMMITTED;
-  owner[n].owns = 0;
-  owner[n].given = 1;
-  owner[n].known = e;
-  leave(n);
-  commit[AT(n, m, e)] = 1
+  letGo(n, m, e)
 }
 
 /* outgoing.#abort: a time-out, a link that broke, steering that failed. */
@@ -169,7 +183,7 @@ inline cloneExpires(m) {
   owner[m].dormant != NONE -> forgetClone(m)
 }
 
-/* incoming.#commit; `ok` is whether the target can restore the snapshot. */
+/* incoming.#commit; `ok` is whether the target can restore the snapshot, and admits it where nothing was prepared. */
 inline receiveCommit(m, n, e, ok) {
   commit[AT(n, m, e)] ->
   if
@@ -337,6 +351,7 @@ init {
     select(e : 0 .. EPOCHS);
     if
     :: start(n, m)
+    :: startUnprepared(n, m)
     :: receivePrepare(m, n, e, true)
     :: receivePrepare(m, n, e, false)
     :: receivePrepared(n, m, e)

@@ -175,6 +175,9 @@ static void read_cpu(long long *source, long long *target) {
   *target = agents[1 - owner].cpu;
 }
 
+/* CPU in the middle of a window of an idle connection: the request behind it is served by another owner, at its cost. */
+static long long middle[2];
+
 static void begin(bool shift, bool is_announced) {
   begun = moved = refused = idled = false;
   longest_gap = 0;
@@ -228,6 +231,7 @@ static int64_t window(const char *scenario, bool shift, int64_t ns) {
     if (!is_upload && !is_request) {
       pass(end - ns / 2);
       AWAIT(over(shift));
+      read_cpu(&middle[0], &middle[1]);
     } else AWAIT(begun || over(shift));
     const int64_t from = now_ns();
     if (is_upload) post(false);
@@ -260,13 +264,16 @@ static void one_move(const char *scenario, int64_t ns, bool counted) {
   long long cpu[3][2];
   prepare(scenario);
   read_cpu(&cpu[0][0], &cpu[0][1]);
+  const bool is_idle = strcmp(scenario, "idle") == 0;
   const int64_t control = window(scenario, false, ns);
   read_cpu(&cpu[1][0], &cpu[1][1]);
+  if (is_idle) memcpy(cpu[1], middle, sizeof middle);
   prepare(scenario);
   long long again[2];
   read_cpu(&again[0], &again[1]);
   const int64_t pause = window(scenario, true, ns);
   read_cpu(&cpu[2][0], &cpu[2][1]);
+  if (is_idle) memcpy(cpu[2], middle, sizeof middle);
   agent_t *source = &agents[owner], *target = &agents[1 - owner];
   source->has_result = target->has_result = false;
   order(0, "result", false);

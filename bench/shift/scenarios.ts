@@ -27,7 +27,7 @@ const RATE = '400mbit'
 export function scenarios(count: number, warm: number, shifts: number): Scenario[] {
   const common = { count, warm, receiveBuffer: 0, ahead: 64 * KIB, rate: undefined, phase: 0 }
   return [
-    { ...common, name: 'idle', kind: 'idle', windowUs: 6_000 },
+    { ...common, name: 'idle', kind: 'idle', windowUs: 16_000 },
     { ...common, name: 'request during it', kind: 'request', windowUs: 6_000 },
     {
       ...common,

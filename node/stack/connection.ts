@@ -134,6 +134,9 @@ export class Connection implements Flow, Timed {
   }
 }
 
+/** A packet that an owner returned may be under way for so long; its client sends it again. */
+const RETURNING_MS = 1_000
+
 export class Forward implements Flow {
   readonly kind = 'forward'
   readonly family: 4 | 6
@@ -152,6 +155,8 @@ export class Forward implements Flow {
   expiresAt: number
   /** An epoch whose COMMIT was refused here, or -1. */
   refusedEpoch = -1
+  /** When the owner said that the connection is its, on the clock of the one it said it to. */
+  claimedAt = Number.NEGATIVE_INFINITY
   timestamps: boolean
   request: string
 
@@ -177,5 +182,10 @@ export class Forward implements Flow {
     this.expiresAt = expiresAt
     this.timestamps = timestamps
     this.request = request
+  }
+
+  /** Whether the owner claimed it so short a while ago that what it returned as unknown may have been sent before. */
+  isNewly(now: number): boolean {
+    return now - this.claimedAt < RETURNING_MS
   }
 }

@@ -18,12 +18,20 @@ import { adopt, countOwned } from '../tcp/adoption.ts'
 import { Connection, Forward } from './connection.ts'
 import { count, countDuration } from './counters.ts'
 import { TOMBSTONE_MS } from './forwards.ts'
+import { Holders } from './holders.ts'
 import { encodeOwnerMessage, type PacketMessage } from './messages.ts'
 import { OWNER_PROTOCOL, type Owner, SHIFT_PROTOCOL } from './owner.ts'
 import type { ShiftCause } from './shift-log.ts'
 
 /** A connection that carries more by value is not taken: unread uploads are bounded by the receive buffer. */
 const MAX_OCTETS_BY_VALUE = 8 * 1024 * 1024
+/** More is not sent to a target that was not asked whether it has room. */
+const MAX_OCTETS_UNPREPARED = 65_536
+/**
+ * A target that was not heard for so long is asked first: what is given to one that has just died is lost, and what is only
+ * offered is not. Under load each peer is heard every few ms.
+ */
+const HEARD_MS = 100
 
 /** Packets that followed COMMITs which are not yet answered, of all connections: beyond it they are passed on and forgotten. */
 const MAX_HELD_OCTETS = 16 * 1024 * 1024
@@ -42,6 +50,9 @@ export class OwnerShifts {
   readonly #owner: Owner
   readonly #given = new Map<number, Given>()
   #heldOctets = 0
+  readonly #holders = new Holders()
+  /** When each owner was last heard, by its id. */
+  readonly #heardAt: number[] = []
 
   constructor(owner: Owner) {
     this.#owner = owner
@@ -65,7 +76,7 @@ export class OwnerShifts {
       fetch: (prepare, from) => this.#fetch(prepare, from),
       dormant: (prepare, from, now) => this.#dormant(prepare, from, now),
       drop: () => {},
-      adopt: (commit, from, now) => this.#adopt(commit, from, now),
+      adopt: (commit, from, now, prepared) => this.#adopt(commit, from, now, prepared),
     })
   }
 
@@ -91,8 +102,43 @@ export class OwnerShifts {
     }
     const refusal = this.#owner.application.movable?.(connection, false, now)
     if (refusal !== undefined) return finish({ ok: false, reason: refusal })
+    const needs = this.#unpreparedNeeds(connection, to, now)
+    if (needs === undefined) return this.#attempt(connection, to, now, finish, false)
+    const settle = (result: ShiftResult) => {
+      if (result.ok || result.reason !== 'NO_OBJECT') return finish(result)
+      // It held them once: now it has to read them.
+      this.#holders.forget(to, needs)
+      this.#attempt(connection, to, now, finish, false)
+    }
+    this.#attempt(connection, to, now, settle, true)
+  }
+
+  #attempt(
+    connection: Connection,
+    to: number,
+    now: number,
+    done: (result: ShiftResult) => void,
+    unprepared: boolean,
+  ): void {
     connection.triedEpoch++
-    this.outgoing.start(connection.id, connection.triedEpoch, connection, to, now, finish)
+    this.outgoing.start(connection.id, connection.triedEpoch, connection, to, now, done, unprepared)
+  }
+
+  /**
+   * The keys that a connection needs at its target, where it may be given over without asking: the target was heard just
+   * now, holds all of them as far as we know, and no packet is to be steered there before COMMIT. Undefined: ask.
+   */
+  #unpreparedNeeds(connection: Connection, to: number, now: number): readonly string[] | undefined {
+    if (now - (this.#heardAt[to] ?? Number.NEGATIVE_INFINITY) > HEARD_MS) return undefined
+    if (this.#needsSteering(connection.id)) return undefined
+    const { needs, octets, resident } = requirements(connection.tcb)
+    if (octets > MAX_OCTETS_UNPREPARED || !resident) return undefined
+    return this.#holders.hold(to, needs) ? needs : undefined
+  }
+
+  /** Anything came from an owner. */
+  heard(from: number, now: number): void {
+    this.#heardAt[from] = now
   }
 
   /** False for what is not a message of the shift protocol. */
@@ -107,6 +153,9 @@ export class OwnerShifts {
         this.incoming.receive(from, message, now)
         return true
       case 'PREPARED':
+        this.#holders.note(from, this.outgoing.needsOf(message.connection))
+        this.outgoing.receive(from, message, now)
+        return true
       case 'REFUSED':
       case 'SHIFTED':
         this.outgoing.receive(from, message, now)
@@ -308,12 +357,33 @@ export class OwnerShifts {
     owner.addForward(forward, now)
   }
 
-  #adopt(commit: Commit, from: number, now: number): ShiftRefusal | undefined {
+  #adopt(commit: Commit, from: number, now: number, prepared: boolean): ShiftRefusal | undefined {
     const owner = this.#owner
-    const snapshot = importSnapshot(commit.snapshot, owner.config.tcp, now, key =>
-      owner.application.resolve(key),
-    )
+    if (!prepared) {
+      const { connection, epoch, flow } = commit
+      const refusal = this.#admits({
+        type: 'PREPARE',
+        connection,
+        epoch,
+        flow,
+        needs: [],
+        octets: 0,
+        round: 0,
+      })
+      if (refusal !== undefined) return this.#refuse(commit, from, now, refusal)
+      owner.counters.cloned++
+    }
+    let isMissing = false
+    const needs: string[] = []
+    const snapshot = importSnapshot(commit.snapshot, owner.config.tcp, now, key => {
+      needs.push(key)
+      const content = owner.application.resolve(key)
+      isMissing ||= content === undefined
+      return content
+    })
+    if (isMissing) return this.#refuse(commit, from, now, 'NO_OBJECT')
     if (typeof snapshot === 'string') return this.#refuse(commit, from, now, 'BAD_SNAPSHOT')
+    this.#holders.note(from, needs)
     const connection = new Connection(commit.connection, commit.epoch, commit.flow, snapshot.tcb)
     connection.shifts = snapshot.shifts + 1
     connection.request = snapshot.request

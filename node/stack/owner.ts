@@ -80,6 +80,8 @@ export class Owner {
   #dirty: Connection[] = []
   #flushing: Connection[] = []
   #flushingNow = false
+  /** Within one of our calls, all of which end in `flush`. */
+  #inside = false
   /** A packet that came over the control link is put here to be parsed like any other. */
   readonly #injected = new PacketBatch(128 * 1024)
   #nextId = 1
@@ -155,14 +157,15 @@ export class Owner {
 
   /** Packets from the device, virtio header first. */
   receiveBatch(batch: PacketBatch, now: number): void {
-    this.#now = now
+    this.#enter(now)
     for (let index = 0; index < batch.count; index++) this.#packet(batch, index, 0, NOT_RETURNED, now)
     this.flush(now)
   }
 
   /** An envelope of one of our two protocols; others are not for us. Hostile content is dropped and counted. */
   receiveMessage(from: number, envelope: readonly unknown[], now: number): void {
-    this.#now = now
+    this.#enter(now)
+    this.#shifts.heard(from, now)
     const [protocol, ...plain] = envelope
     if (protocol === SHIFT_PROTOCOL) {
       if (!this.#shifts.receive(from, plain, now)) count(this.counters.discarded, 'bad-shift-message')
@@ -180,7 +183,7 @@ export class Owner {
   }
 
   poll(now: number): void {
-    this.#now = now
+    this.#enter(now)
     for (let due = this.#timers.next(now); due !== undefined; due = this.#timers.next(now)) {
       if (due.frozen || this.byId.get(due.id) !== due) continue
       if (due.resting !== undefined && due.applicationDeadline > now) {
@@ -210,20 +213,24 @@ export class Owner {
     done: (result: ShiftResult) => void,
   ): void {
     this.#shifts.start(connection, to, now, cause, done)
+    if (!this.#inside) this.flush(now)
   }
 
   /** The kernel's answer to `environment.steer`. */
   steered(connection: number, epoch: number, ok: boolean, now: number): void {
+    this.#enter(now)
     this.#shifts.outgoing.steered(connection, epoch, ok, now)
     this.flush(now)
   }
 
   peerUp(peer: number, restarted: boolean, now: number): void {
+    this.#enter(now)
     this.#shifts.outgoing.peerUp(peer, restarted)
     this.flush(now)
   }
 
   peerDown(peer: number, now: number): void {
+    this.#enter(now)
     this.#shifts.outgoing.peerDown(peer, now)
     this.flush(now)
   }
@@ -236,8 +243,14 @@ export class Owner {
   /** To be called when the application has changed a connection outside of its own callbacks. */
   touched(connection: Connection, now: number): void {
     if (!this.owns(connection)) return
+    this.#enter(now)
     this.#advance(connection, now)
     this.flush(now)
+  }
+
+  #enter(now: number): void {
+    this.#now = now
+    this.#inside = true
   }
 
   /** Everything that may send does so, in turns, and the batch goes out. */
@@ -245,7 +258,9 @@ export class Owner {
     // An application that is called back while it sends is served by the call under way.
     if (this.#flushingNow) return
     this.#flushingNow = true
-    while (this.#dirty.length > 0) {
+    const { outgoing } = this.#shifts
+    while (this.#dirty.length > 0 || outgoing.commits) {
+      outgoing.commit(now)
       const turn = this.#dirty
       this.#dirty = this.#flushing
       this.#flushing = turn
@@ -253,6 +268,7 @@ export class Owner {
       turn.length = 0
     }
     this.#flushingNow = false
+    this.#inside = false
     this.#emitter.flush()
   }
 
@@ -370,8 +386,9 @@ export class Owner {
       if (packet !== undefined) this.#shifts.passedOn(entry.id, packet)
     } else {
       // Our record says that this flow is the sender's, and the sender knows nothing of it: it has ended. Unless its
-      // COMMIT is still on the way.
-      if (this.#shifts.outgoing.has(entry.id)) return count(this.counters.discarded, 'not-there-yet')
+      // COMMIT is still on the way, or the packet came there before COMMIT, and here behind the news of it.
+      const isNew = entry.isNewly(now) && this.#leastIsn === undefined
+      if (isNew || this.#shifts.outgoing.has(entry.id)) return count(this.counters.discarded, 'not-there-yet')
       this.forwards.remove(entry)
       this.#unknown(batch, index, hops, returnedBy, now)
     }
