@@ -91,11 +91,12 @@ export function requestFields(
     ...kept,
     ...validators,
     ['Via', `${via === undefined ? '' : `${via}, `}1.1 ${CACHE_NAME}`],
-    ['X-Forwarded-For', client],
+    // Nobody's, where what is in use is validated in the background.
+    ...(client === '' ? [] : [['X-Forwarded-For', client] as const]),
     ['X-Forwarded-Proto', 'http'],
     // The name that the operator gave, never the client's: what is stored here is for all.
     ...(site === '' ? [] : [['X-Forwarded-Host', site] as const]),
-    ['Forwarded', `for=${node};proto=http${site === '' ? '' : `;host=${site}`}`],
+    ['Forwarded', `${client === '' ? '' : `for=${node};`}proto=http${site === '' ? '' : `;host=${site}`}`],
   ]
 }
 

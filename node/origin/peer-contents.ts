@@ -197,11 +197,13 @@ function importFreshness(plain: unknown, now: number): Freshness | undefined {
   return { receivedAt: now, initialAge, lifetime, whileRevalidate, ifError, ifDisconnected }
 }
 
-/** No line end can stand in what a peer has told: it would be a field of its own to a client. */
+/** Nothing but octets of a field can stand in what a peer has told: a line end would be a field of its own to a client. */
 function importFields(plain: unknown): Field[] | undefined {
   if (!Array.isArray(plain) || plain.length > MAX_FIELDS) return undefined
   const isField = (field: unknown) =>
-    Array.isArray(field) && field.length === 2 && field.every(text => isText(text) && !/[\r\n\0]/.test(text))
+    Array.isArray(field) &&
+    field.length === 2 &&
+    field.every(text => isText(text) && /^[\t -~\x80-\xff]*$/.test(text))
   return plain.every(isField) ? (plain as Field[]) : undefined
 }
 

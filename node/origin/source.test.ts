@@ -175,6 +175,8 @@ describe('what is stale', () => {
     expect(stale).toMatchObject({ body: 'content', fields: { age: '20' } })
     while (front.source.counters.misses < 2) await new Promise(resolve => setTimeout(resolve, 1))
     expect((await front.get('/a')).body).toBe('another')
+    expect(origin.requests[1]?.headers).not.toHaveProperty('x-forwarded-for')
+    expect(origin.requests[1]?.headers.forwarded).toBe('proto=http')
   })
 
   it.each<[string, number]>([
@@ -268,6 +270,16 @@ describe('RFC 9111 §4.1: variants', () => {
     expect((await front.get('/a', { 'Accept-Encoding': 'br;q=1.0, gzip;q=0.9' })).body).toBe('br')
     expect((await front.get('/a')).fields['cache-status']).toBe('gyre; hit')
     expect(origin.requests).toHaveLength(2)
+  })
+
+  it('are not mistaken for one another when one of them is used stale', async () => {
+    origin.handle = byCoding
+    await front.get('/a', { 'Accept-Encoding': 'br' })
+    front.passedMs += 70 * SECOND_MS
+    await origin.stop()
+    const both = await Promise.all([front.get('/a', { 'Accept-Encoding': 'br' }), front.get('/a')])
+    expect(both.map(({ status }) => status)).toEqual([200, 502])
+    await origin.start(origin.port)
   })
 
   it('are bounded in number', async () => {

@@ -229,14 +229,14 @@ export class OriginSource {
   async #askForAll(request: OriginRequest, held: CachedObject | undefined): Promise<Outcome> {
     const asked = this.#ask(request, held)
     this.#pending.set(request.path, asked)
-    const outcome = await asked
-    this.#pending.delete(request.path)
+    const outcome = await asked.finally(() => this.#pending.delete(request.path))
     if (outcome.sharedWith === undefined) this.#pass(request.path)
     return outcome
   }
 
   async #ask(request: OriginRequest, held: CachedObject | undefined): Promise<Outcome> {
-    if (held === undefined && !request.bypass && !isAuthorized(request)) {
+    const isShared = request.path.length <= MAX_KEPT_CHARS && !request.bypass && !isAuthorized(request)
+    if (held === undefined && isShared) {
       const filled = await this.#askPeers(request)
       if (filled !== undefined) return this.#shared(filled, 'fwd=uri-miss; stored; detail=peer')
     }
@@ -262,7 +262,7 @@ export class OriginSource {
     }
     if (held !== undefined && isServerError(status)) {
       const stale = this.#stale(held, 'error', this.#now())
-      if (stale !== undefined) return { found: stale, sharedWith: () => true }
+      if (stale !== undefined) return { found: stale, sharedWith: selectedAs(held) }
     }
     const delay = (this.#now() - sentAt) / 1_000
     const fields = responseFields(answer.fields, client.origin, formatHttpDate(this.#options.nowSecond()))
@@ -386,11 +386,7 @@ export class OriginSource {
   }
 
   #shared(content: CachedObject, cacheStatus: string): Outcome {
-    const { vary, selecting } = responseOf(content)
-    return {
-      found: use(content, cacheStatus, this.#now()),
-      sharedWith: request => selectingOf(request, vary) === selecting,
-    }
+    return { found: use(content, cacheStatus, this.#now()), sharedWith: selectedAs(content) }
   }
 
   /** RFC 9111 §4.2.4: stale rather than nothing, where that is allowed. */
@@ -400,7 +396,8 @@ export class OriginSource {
     if (disconnected) this.#downUntil = now + DOWN_MS
     const cause = disconnected ? 'disconnected' : 'error'
     const stale = held?.response === undefined ? undefined : this.#stale(held, cause, now)
-    return { found: stale ?? this.#fault(status, reason), sharedWith: () => true }
+    if (held !== undefined && stale !== undefined) return { found: stale, sharedWith: selectedAs(held) }
+    return { found: this.#fault(status, reason), sharedWith: () => true }
   }
 
   #fault(status: 502 | 503 | 504, reason: string): Found<CachedObject> {
@@ -449,6 +446,12 @@ function firstHand(
   cacheStatus: string,
 ): OriginResponse<CachedObject> {
   return { kind: 'response', response, content, age: undefined, cacheStatus }
+}
+
+/** Whose requests select the same response. */
+function selectedAs(content: CachedObject): (request: OriginRequest) => boolean {
+  const { vary, selecting } = responseOf(content)
+  return request => selectingOf(request, vary) === selecting
 }
 
 function isAuthorized(request: OriginRequest): boolean {

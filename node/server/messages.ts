@@ -11,8 +11,8 @@ export const MAX_ROSTER = 1_024
 export const MAX_PATHS_PER_MESSAGE = 1_000
 /** Ports that the applications of a node listen on. */
 export const MAX_PORTS = 256
-/** A path that the cache holds is a normalised request target. */
-export const MAX_PATH_CHARS = 8_192
+/** A path that the cache holds is the name of a site and a request target: 253 and 8,000 octets at most. */
+export const MAX_PATH_CHARS = 8_400
 const MAX_NAME_CHARS = 64
 
 export interface Member {
