@@ -64,9 +64,9 @@ export async function loseRandomly(namespace: string, device: string, percent: n
   await nft(
     namespace,
     `table netdev ${TABLE}_loss {
-  chain in { type filter hook ingress device "${device}" priority 0; policy accept; ip protocol tcp ${rule}
+  chain in { type filter hook ingress device "${device}" priority 0; policy accept; meta l4proto tcp ${rule}
   }
-  chain out { type filter hook egress device "${device}" priority 0; policy accept; ip protocol tcp ${rule}
+  chain out { type filter hook egress device "${device}" priority 0; policy accept; meta l4proto tcp ${rule}
   }
 }
 `,
@@ -75,6 +75,22 @@ export async function loseRandomly(namespace: string, device: string, percent: n
 
 export async function stopLosing(namespace: string): Promise<void> {
   await nft(namespace, `delete table netdev ${TABLE}_loss\n`)
+}
+
+/** Keeps the server's FINs on the way to these ports of the client, until they may pass. */
+export async function stopFins(namespace: string, ports: readonly number[]): Promise<void> {
+  await nft(
+    namespace,
+    `table inet ${TABLE}_fins {
+  chain in { type filter hook input priority 0; policy accept; tcp dport { ${ports.join(', ')} } tcp flags & fin == fin drop
+  }
+}
+`,
+  )
+}
+
+export async function passFins(namespace: string): Promise<void> {
+  await nft(namespace, `delete table inet ${TABLE}_fins\n`)
 }
 
 /** Counts RST segments that reach the namespace. Its own, for what still comes for a socket it has closed, are no fault. */

@@ -225,7 +225,8 @@ async function shiftOrdered(host: OperatorHost, details: unknown): Promise<Shift
   const chosen: Connection[] = []
   for (const entry of host.owner.byId.values()) {
     if (entry.kind !== 'connection') continue
-    if (order.connection !== undefined && entry.id !== order.connection) continue
+    // Whoever moves all does not mean those that are over.
+    if (order.connection === undefined ? entry.isInTimeWait : entry.id !== order.connection) continue
     if (chosen.push(entry) === MAX_ORDERED) break
   }
   return shiftEach(host, chosen, 'order', () => order.to)

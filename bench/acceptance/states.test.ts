@@ -1,0 +1,194 @@
+/**
+ * Connections of the kernel's own TCP in every state, over both families, with and without timestamps, shifted round and round
+ * among machines and among instances of one machine, and back: what `bench/sim/matrix` plays in virtual time, on real packets.
+ */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { randomFillSync } from 'node:crypto'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import type { ConnectionReport } from '../../dispatcher/admin/api.ts'
+import { AdminClient } from '../../dispatcher/admin/client.ts'
+import { type ClusterState, REPOSITORY, withCluster } from '../local-cluster.ts'
+import { inNamespace, run } from '../process.ts'
+import { countResets, loseRandomly, passFins, readResets, stopFins, stopLosing } from './packet-counters.ts'
+import { FIN_PORTS, LARGE_OCTETS, STATE_FILES } from './states.ts'
+import type { StateReport } from './states-client.ts'
+
+const asRoot = process.getuid?.() === 0 ? describe : describe.skip
+const MOVING_MS = 2_500
+/** 50 ms apart. */
+const MAX_LOOKS = 20
+/** Far above the 50 ms that hold in virtual time: on this machine, clients, gateway and all owners share the processors. */
+const MAX_STALL_MS = 500
+
+/** What the server's end says of each state (RFC 9293 §3.3.2); the dispatcher's own are not an operator's to move. */
+const STATES: Readonly<Record<string, { readonly state: string; readonly stays?: true }>> = {
+  'accepted, request half received': { state: 'ESTABLISHED', stays: true },
+  'idle keep-alive': { state: 'ESTABLISHED' },
+  'request half received': { state: 'ESTABLISHED' },
+  'mid-response': { state: 'ESTABLISHED' },
+  'pipelined requests': { state: 'ESTABLISHED' },
+  'window closed': { state: 'ESTABLISHED' },
+  upload: { state: 'ESTABLISHED' },
+  'half-closed by the client': { state: 'LAST-ACK' },
+  'half-closed by the server': { state: 'FIN-WAIT-2' },
+  'FIN in flight': { state: 'FIN-WAIT-1' },
+  'the last FIN in flight': { state: 'LAST-ACK' },
+  'TIME-WAIT': { state: 'TIME-WAIT', stays: true },
+}
+
+/** The client's program, and its lines. */
+class StatesClient {
+  readonly #child: ChildProcess
+  readonly #lines: AsyncIterator<string>
+
+  constructor(state: ClusterState, root: string) {
+    const script = join(REPOSITORY, 'dist', 'bench', 'acceptance', 'states-client.js')
+    const args = [script, state.vip, state.vip6 ?? '', `${state.port}`, root]
+    const [command, words] = inNamespace(state.clientNamespace, process.execPath, args)
+    this.#child = spawn(command, words, { stdio: ['pipe', 'pipe', 'inherit'] })
+    const { stdout } = this.#child
+    if (stdout === null) throw new Error('no output')
+    this.#lines = createInterface(stdout)[Symbol.asyncIterator]()
+  }
+
+  async reports(): Promise<StateReport[]> {
+    const { value } = await this.#lines.next()
+    if (value === undefined) throw new Error('the client has ended')
+    return JSON.parse(value) as StateReport[]
+  }
+
+  goOn(): void {
+    this.#child.stdin?.write('go\n')
+  }
+
+  end(): void {
+    this.#child.kill()
+  }
+}
+
+interface Round {
+  readonly reports: readonly StateReport[]
+  readonly before: ReadonlyMap<string, ConnectionReport>
+  readonly after: ReadonlyMap<string, ConnectionReport>
+  readonly orders: number
+}
+
+async function listed(admin: AdminClient): Promise<Map<string, ConnectionReport>> {
+  const { connections } = await admin.connections({ limit: 500 })
+  return new Map(
+    connections.map(connection => [
+      connection.client.slice(connection.client.lastIndexOf(':') + 1),
+      connection,
+    ]),
+  )
+}
+
+/** The list once every state is there: what is on its way between two owners is in nobody's. */
+async function reached(
+  admin: AdminClient,
+  begun: readonly StateReport[],
+): Promise<Map<string, ConnectionReport>> {
+  const isThere = (all: Map<string, ConnectionReport>) =>
+    begun.every(({ name, localPort }) => all.get(`${localPort}`)?.state === STATES[name]?.state)
+  for (let tries = 0; ; tries++) {
+    const all = await listed(admin)
+    if (isThere(all) || tries === MAX_LOOKS) return all
+    await new Promise(resolve => setTimeout(resolve, 50))
+  }
+}
+
+/** One round: every state is reached, all is moved for a while or nothing, and the clients go on. */
+async function round(state: ClusterState, root: string, owners: readonly number[]): Promise<Round> {
+  const admin = new AdminClient(state.admin, state.token)
+  await stopFins(state.clientNamespace, FIN_PORTS)
+  const client = new StatesClient(state, root)
+  try {
+    const begun = await client.reports()
+    expect(begun.filter(({ error }) => error !== '' && !error.endsWith('missing'))).toEqual([])
+    const before = await reached(admin, begun)
+    let orders = 0
+    for (const until = performance.now() + MOVING_MS; performance.now() < until; orders++) {
+      const to = owners[orders % owners.length]
+      if (to === undefined) await new Promise(resolve => setTimeout(resolve, 50))
+      else await admin.shift({ connection: 'all', to: `${to}` })
+    }
+    const after = await listed(admin)
+    await passFins(state.clientNamespace)
+    client.goOn()
+    return { reports: await client.reports(), before, after, orders }
+  } finally {
+    client.end()
+  }
+}
+
+function expectWhole({ reports, before, after, orders }: Round, isMoved: boolean): void {
+  expect(reports.filter(({ error }) => error !== '')).toEqual([])
+  for (const { name, localPort } of reports) {
+    const { state, stays } = STATES[name] as (typeof STATES)[string]
+    const was = before.get(`${localPort}`)
+    expect([name, was?.state]).toEqual([name, state])
+    // Those that were over before the orders ended are not listed any more.
+    const shifts = (after.get(`${localPort}`)?.shifts ?? orders) - (was?.shifts ?? 0)
+    if (!isMoved) continue
+    if (stays === true) expect([name, after.get(`${localPort}`)?.shifts ?? 0]).toEqual([name, was?.shifts])
+    else expect([name, shifts > 10]).toEqual([name, true])
+  }
+}
+
+asRoot(`a shift in every state${process.getuid?.() === 0 ? '' : ' (skipped: it needs root)'}`, () => {
+  let root = ''
+
+  beforeAll(() => {
+    root = mkdtempSync(join(tmpdir(), 'gyre-states-'))
+    const octets = { 'first.bin': 3_000, 'small.bin': 2_000, 'large.bin': LARGE_OCTETS }
+    for (const name of STATE_FILES)
+      writeFileSync(join(root, name), randomFillSync(Buffer.alloc(octets[name])))
+  })
+  afterAll(() => rmSync(root, { recursive: true, force: true }))
+
+  const flags = (...more: string[]) => {
+    const addresses = { vip: '10.77.124.1', vip6: 'fd77:124::1', admin: '127.0.0.1:8924' }
+    return { name: 'gyre-ts', ...addresses, nodes: 2, root, more: ['--link-rate', '200mbit', ...more] }
+  }
+
+  async function expectUnmoved(state: ClusterState, owners: readonly number[]): Promise<void> {
+    const control = await round(state, root, [])
+    expectWhole(control, false)
+    const moved = await round(state, root, owners)
+    expectWhole(moved, true)
+    for (const { name, family, longestGapMs } of moved.reports) {
+      // What the rule of the packet filter keeps back comes when its sender repeats it the next time.
+      if (name.includes('FIN in flight')) continue
+      const unmoved = control.reports.find(other => other.name === name && other.family === family)
+      const stall = longestGapMs - (unmoved?.longestGapMs ?? 0)
+      expect([name, family, stall < MAX_STALL_MS, longestGapMs]).toEqual([name, family, true, longestGapMs])
+    }
+  }
+
+  it('among machines and instances of one machine, with and without timestamps, and while packets are lost', async () => {
+    await withCluster(flags('--instances', '2'), async state => {
+      // To another instance of the machine, to another machine, round in a chain, and back to where it was before.
+      const owners = [1, 2, 3, 2, 4, 1, 3]
+      await countResets(state.clientNamespace)
+      await expectUnmoved(state, owners)
+      await run(...inNamespace(state.clientNamespace, 'sysctl', ['-qw', 'net.ipv4.tcp_timestamps=0']))
+      await expectUnmoved(state, owners)
+      await run(...inNamespace(state.clientNamespace, 'sysctl', ['-qw', 'net.ipv4.tcp_timestamps=1']))
+      await loseRandomly(state.clientNamespace, 'eth0', 1)
+      expectWhole(await round(state, root, owners), true)
+      await stopLosing(state.clientNamespace)
+      expect(await readResets(state.clientNamespace)).toBe(0)
+    })
+  }, 120_000)
+
+  it('of clones, whose packets come through the dispatcher', async () => {
+    await withCluster(flags('--mode', 'clone'), async state => {
+      await countResets(state.clientNamespace)
+      expectWhole(await round(state, root, [1, 2]), true)
+      expect(await readResets(state.clientNamespace)).toBe(0)
+    })
+  }, 60_000)
+})
