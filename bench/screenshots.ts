@@ -4,8 +4,9 @@
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Page } from 'playwright-core'
+import { AdminClient } from '../dispatcher/admin/client.ts'
 import { ask, open, until, withBrowser } from './browser.ts'
-import { gyre, REPOSITORY, withCluster } from './local-cluster.ts'
+import { REPOSITORY, withCluster } from './local-cluster.ts'
 import { inNamespace, Server } from './process.ts'
 
 const FOLDER = join(REPOSITORY, 'www', 'admin', 'screenshots')
@@ -19,7 +20,7 @@ const FLAGS = {
 }
 const CLIENTS = 14
 const SHIFTS = 9
-const PERIOD_MS = 1_800
+const PERIOD_MS = 1_500
 
 async function shoot(page: Page, name: string): Promise<void> {
   await page.waitForTimeout(600)
@@ -27,10 +28,11 @@ async function shoot(page: Page, name: string): Promise<void> {
 }
 
 mkdirSync(FOLDER, { recursive: true })
-await withCluster(FLAGS, ({ admin, token, vip, clientNamespace, name }) =>
+await withCluster(FLAGS, ({ admin, token, vip, clientNamespace }) =>
   withBrowser(async browser => {
     const { page } = await open(browser, `http://${admin}/#token=${token}`)
     await page.setViewportSize({ width: 1280, height: 800 })
+    const client = new AdminClient(admin, token)
     const args = (rate: number) => ['-sS', '-o', '/dev/null', '--limit-rate', `${rate}k`]
     const clients = Array.from({ length: CLIENTS }, (_, index) => {
       const curl = [...args(60 + 10 * index), `http://${vip}/downloads/gyre-sample.bin`]
@@ -47,7 +49,7 @@ await withCluster(FLAGS, ({ admin, token, vip, clientNamespace, name }) =>
       for (const [index, id] of ids.entries()) {
         const to = `${1 + ((turn + index) % 4)}`
         // One that has it already says so, and that is all right.
-        await gyre(['shift', `${id}`, '--to', to, '--name', name]).catch(() => {})
+        await client.shift({ connection: id, to }).catch(() => {})
       }
     }
     await shoot(page, 'staircase')
