@@ -142,6 +142,8 @@ describe('a wrong configuration', () => {
       'gyre.config.json',
       JSON.stringify({
         precompressed: ['br', 'zip'],
+        compress: ['zstd'],
+        mediaTypes: { '.md': 'text/markdown', md: 'text', js: 'text/javascript\r\nX: y' },
         fields: { 'X-A': 'a\r\nX-B: b' },
         rules: [
           { paths: ['x'], fields: {} },
@@ -152,6 +154,10 @@ describe('a wrong configuration', () => {
     )
     expect(await issuesOf(file)).toEqual([
       'precompressed[1]: expected one of br, zstd, gzip, found "zip"',
+      'compress[0]: expected one of br, gzip, found "zstd"',
+      'mediaTypes[".md"]: expected an extension in lower case, without its point',
+      expect.stringMatching(/^mediaTypes\.md: expected a media type, as text\/markdown/),
+      expect.stringMatching(/^mediaTypes\.js: expected a media type/),
       expect.stringMatching(/^fields: expected what can be sent: "a\\r\\nX-B: b" is no value of X-A/),
       expect.stringMatching(/^rules\[0\]: expected what can be sent: "x" begins neither with/),
       expect.stringMatching(/^rules\[1\]: expected what can be sent: Date is set by the server/),

@@ -48,6 +48,7 @@ function httpSettings(chosen: Chosen, otherwise: HttpSettings): HttpSettings {
   return {
     precompressed: chosen.precompressed ?? otherwise.precompressed,
     compress: chosen.compress ?? otherwise.compress,
+    mediaTypes: chosen.mediaTypes ?? otherwise.mediaTypes,
     listing: chosen.listing ?? otherwise.listing,
     errorPages: chosen.errorPages ?? otherwise.errorPages,
     fields: chosen.fields ?? otherwise.fields,

@@ -62,6 +62,17 @@ function refuse(fault: string | undefined, context: z.RefinementCtx): void {
     context.addIssue({ code: 'custom', message: `expected what can be sent: ${fault}` })
 }
 
+const MAX_MEDIA_TYPES = 1_000
+const EXTENSION = /^[a-z0-9_+-]{1,32}$/
+const EXTENSION_FORM = 'an extension in lower case, without its point'
+/** RFC 9110 §8.3.1: type and subtype, and parameters whose values are tokens or quoted. */
+const MEDIA_TYPE = z
+  .string({ error: 'expected a media type' })
+  .regex(
+    /^[\w!#$%&'*+.^`|~-]+\/[\w!#$%&'*+.^`|~-]+(?:; ?[\w!#$%&'*+.^`|~-]+=(?:[\w!#$%&'*+.^`|~-]+|"[\w !#-[\]-~]*"))*$/,
+    { error: 'expected a media type, as text/markdown; charset=utf-8' },
+  )
+
 export const SITE_SHAPE = {
   root: textSetting(folder, 'a folder', {
     about: 'the files of the site; a relative path begins at the folder of the configuration',
@@ -108,6 +119,22 @@ export const SITE_SHAPE = {
         'codings in which files that shrink by it are compressed in the background, once for the cluster; `[]`: never',
       default: JSON.stringify(DEFAULT_HTTP_SETTINGS.compress),
       range: `a list of ${MADE_CODINGS.join(', ')}`,
+      reload: true,
+    },
+  ),
+  mediaTypes: setting(
+    z
+      .record(z.string().regex(EXTENSION, { error: `expected ${EXTENSION_FORM}` }), MEDIA_TYPE, {
+        error: 'expected media types by extension',
+      })
+      .refine(types => Object.keys(types).length <= MAX_MEDIA_TYPES, {
+        error: `expected up to ${MAX_MEDIA_TYPES} types`,
+      }),
+    {
+      about:
+        'Content-Type by the end of a name, where it is not the usual one: `{ md: "text/markdown; charset=utf-8" }`',
+      default: '{}',
+      range: 'media types by extension',
       reload: true,
     },
   ),

@@ -11,6 +11,8 @@ export interface HttpSettings {
   readonly precompressed: readonly ContentCoding[]
   /** Codings in which the server makes variants of what is worth it, where none stands beside the file; none: []. */
   readonly compress: readonly MadeCoding[]
+  /** Content-Type by the end of the name, in lower case and without its point, where it is not the usual one. */
+  readonly mediaTypes: Readonly<Record<string, string>>
   /** Whether a directory without an index shows what it holds. */
   readonly listing: boolean
   /** Whether `/404.html` and its like in the root replace the pages of errors. */
@@ -24,6 +26,7 @@ export interface HttpSettings {
 export const DEFAULT_HTTP_SETTINGS: HttpSettings = {
   precompressed: CODINGS,
   compress: MADE_CODINGS,
+  mediaTypes: {},
   listing: false,
   errorPages: true,
   fields: {},

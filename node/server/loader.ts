@@ -55,6 +55,8 @@ export interface LoaderOptions {
   readonly files?: FileAccess
   /** Field lines of a representation by its path. Default: none. */
   readonly linesOf?: (path: string) => string
+  /** Of the site, by extension. Default: none. */
+  readonly mediaTypes?: Readonly<Record<string, string>>
   /** Whether a directory without an index is represented by a page of what it holds. Default: no. */
   readonly listing?: boolean
   /** Milliseconds since the epoch. */
@@ -378,7 +380,7 @@ export class Loader {
       lastModified,
       // §8.8.2.2: a change later in the same second would have gone unnoticed.
       lastModifiedStrong: Math.floor(startedMs / 1_000) > lastModified,
-      mediaType: mediaTypeOf(path),
+      mediaType: mediaTypeOf(path, this.#options.mediaTypes),
       cacheFields: this.#linesOf(path),
       octets,
       stamp: stampOf(facts),

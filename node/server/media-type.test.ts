@@ -43,3 +43,11 @@ it.each([
 ])('variants of %s are looked for: %s', (path, negotiable) => {
   expect(isNegotiable(mediaTypeOf(path))).toBe(negotiable)
 })
+
+it('a site may have types of its own, of which no parameter is guessed', () => {
+  const own = { md: 'text/markdown', js: 'text/javascript; charset=iso-8859-1', constructor: 'a/b' }
+  expect(mediaTypeOf('/a.MD', own)).toBe('text/markdown')
+  expect(mediaTypeOf('/a.js', own)).toBe('text/javascript; charset=iso-8859-1')
+  expect(mediaTypeOf('/a.css', own)).toBe('text/css; charset=utf-8')
+  expect(mediaTypeOf('/a.toString', own)).toBe('application/octet-stream')
+})

@@ -151,3 +151,13 @@ describe('a reload', () => {
     expect(await get(sites, head('a.example'))).toBe('a.example/index.html: index of b')
   })
 })
+
+it('gives files the media types of their site', async () => {
+  const types = {
+    ...site('', 'first', []),
+    http: { ...DEFAULT_HTTP_SETTINGS, mediaTypes: { html: 'text/x-own' } },
+  }
+  const sites = await open({ sites: [types], unknownHost: 'default', digest: '' })
+  await get(sites, head('a'))
+  expect(sites.store.peek('/index.html')?.object?.mediaType).toBe('text/x-own')
+})

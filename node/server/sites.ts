@@ -232,6 +232,7 @@ export class Sites implements Resources {
       tags: this.#tags,
       linesOf: path => representationLines(http, path),
       listing: http.listing,
+      mediaTypes: http.mediaTypes,
     })
     const { store, made: maker } = this
     const common = { store, loader, now: this.#now, maker, stored: (path: string) => changes.stored(path) }
