@@ -122,7 +122,7 @@ inBrowser(`the dashboard${missing === undefined ? '' : ` (skipped: ${missing})`}
     const living = setInterval(() => {
       source.send(1_000)
       for (let shifts = 0; shifts < 50; shifts++)
-        source.shift(ids[turn++ % ids.length] as number, 1 + (turn % 8))
+        source.shift(ids[turn++ % ids.length] as number, 1 + ((turn + 3) % 8))
     }, 100)
     try {
       await withBrowser(async browser => {

@@ -45,7 +45,7 @@ export class Lanes implements Picture {
   readonly #open = new Map<number, Piece>()
   /** Which slots of a band are taken. */
   readonly #slots = new Map<number, (number | undefined)[]>()
-  /** Where each socket's thread was drawn, for who points at it: [id, owner's top, y]. */
+  /** Of the drawing under way. */
   #now = 0
 
   constructor(canvas: HTMLCanvasElement, cluster: Cluster) {

@@ -223,7 +223,6 @@ export function stretches(samples: readonly Sample[]): Sample[][] {
     else if (current.at(-1)?.owner === sample.owner) current.push(sample)
     else all.push([current.at(-1) as Sample, sample])
   }
-  // The border belongs to the owner that sent what came after it: the last sample says who that is.
   return all
 }
 
