@@ -30,10 +30,13 @@ export function check(cell: Cell, run: Run, control: Run): void {
   checkResult(cell, run)
 }
 
-/** Whether there was still a connection for something to go wrong with. */
-function hasHappened({ state }: Cell, { sim }: Run): boolean {
+/**
+ * Whether there was still a connection for something to go wrong with, and the message: back to an owner that was heard just
+ * now a connection goes without PREPARE.
+ */
+function hasHappened({ state, target }: Cell, { sim }: Run): boolean {
   const happened = sim.watch === undefined
-  hold('nothing went wrong', happened || state.ends === true)
+  hold('nothing went wrong', happened || state.ends === true || target.hopsBefore > 0)
   return happened
 }
 
@@ -43,7 +46,7 @@ function checkResult(cell: Cell, run: Run): void {
   const said = JSON.stringify(result)
   if (state.refused === true) {
     hold(`it was not refused: ${said}`, result?.ok === false && result.reason === 'NOT_SHIFTABLE')
-  } else if (hasEnded(cell, result)) return
+  } else if (hasEnded(cell, result) || !hasHappened(cell, run)) return
   else if (fault.becomes === 'stayed') hold(`it moved: ${said}`, result?.ok === false)
   // Who is dead hears nothing.
   else if (!fault.name.startsWith('source dies')) {

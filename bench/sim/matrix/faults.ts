@@ -7,6 +7,7 @@
 import { decodeOwnerMessage } from '../../../node/stack/messages.ts'
 import { OWNER_PROTOCOL, SHIFT_PROTOCOL } from '../../../node/stack/owner.ts'
 import { decodeShiftMessage } from '../../../shift/messages.ts'
+import { COMMIT_REPEAT_MS } from '../../../shift/outgoing.ts'
 import type { Client } from '../cluster/client.ts'
 import type { Cluster } from '../cluster/cluster.ts'
 
@@ -125,7 +126,8 @@ const DRAINING: Fault = {
   name: 'target drains, REFUSED lost',
   becomes: 'stayed',
   kills: false,
-  stallMs: MAX_STALL_MS,
+  // It may be its COMMIT that is refused, and comes once more.
+  stallMs: COMMIT_REPEAT_MS + MAX_STALL_MS,
   isPossible: ALWAYS,
   arrange: hop => {
     hop.sim.node(hop.to).site.draining = true
@@ -210,6 +212,8 @@ export const FAULTS: readonly Fault[] = [
 export function stallOf({ fault, target, timestamps, mode }: StallOf): number {
   // Packets are on their way to who was an owner before, and died.
   if (fault.kills && target.hopsBefore > 0) return CLIENT_RTO_MS
+  // No clone waits for a COMMIT that is the first message, and asks for it.
+  if (fault.name === 'COMMIT lost' && target.hopsBefore > 0) return COMMIT_REPEAT_MS + MAX_STALL_MS
   // The gateway sends them to the target already, which cannot pass them back.
   const isSteeredBefore = !timestamps && mode === 'shift' && fault.name === 'link broken under COMMIT'
   return isSteeredBefore ? CLIENT_RTO_MS : fault.stallMs
