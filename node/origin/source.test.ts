@@ -228,6 +228,32 @@ describe('what nobody else may have', () => {
     expect((await front.get('/me', { Cookie: 'd' })).body).toBe('for d')
   })
 
+  it.each<[string, Record<string, string>]>([
+    ['says nothing but a tag', { ETag: '"v"' }],
+    ['is no-cache', { 'Cache-Control': 'no-cache', ETag: '"v"' }],
+    ['is stale at once', { 'Cache-Control': 'max-age=0', ETag: '"v"' }],
+  ])('RFC 9111 §5.2.2.4: what %s is validated for each who waits for it', async (_what, fields) => {
+    origin.handle = ({ headers }, response) => {
+      const tag = `"${headers.cookie}"`
+      if (headers['if-none-match'] === tag) response.writeHead(304, { ...fields, ETag: tag }).end()
+      else response.writeHead(200, { ...fields, ETag: tag }).end(`for ${headers.cookie}`)
+    }
+    const all = (cookies: string[]) =>
+      Promise.all(cookies.map(async cookie => (await front.get('/me', { Cookie: cookie })).body))
+    expect(await all(['a', 'b', 'c'])).toEqual(['for a', 'for b', 'for c'])
+    front.passedMs += 20 * SECOND_MS
+    // The one that is stored may be any of them: each of them is validated first once.
+    for (const cookie of ['a', 'b', 'c']) {
+      await front.get('/me', { Cookie: cookie })
+      front.passedMs += 20 * SECOND_MS
+      expect(await all([cookie, 'a', 'b'])).toEqual([`for ${cookie}`, 'for a', 'for b'])
+      front.passedMs += 20 * SECOND_MS
+    }
+    await origin.stop()
+    expect((await front.get('/me', { Cookie: 'd' })).status).toBe(502)
+    await origin.start(origin.port)
+  })
+
   it('keeps several Set-Cookie lines apart (RFC 9110 §5.3)', async () => {
     serves({ 'Set-Cookie': ['a=b; Expires=Sun, 06 Nov 1994 08:49:37 GMT', 'c=d'] })
     expect((await front.get('/a')).head).toContain('Set-Cookie: c=d\r\n')

@@ -385,8 +385,15 @@ export class OriginSource {
     })
   }
 
+  /** Those who waited may have it if they may have it of the store: else each has to ask (RFC 9111 §4, §5.2.2.4). */
   #shared(content: CachedObject, cacheStatus: string): Outcome {
-    return { found: use(content, cacheStatus, this.#now()), sharedWith: selectedAs(content) }
+    const now = this.#now()
+    const { freshness } = responseOf(content)
+    const isUsable = isFresh(freshness, now) || mayUseWhileRevalidating(freshness, now)
+    return {
+      found: use(content, cacheStatus, now),
+      sharedWith: isUsable ? selectedAs(content) : undefined,
+    }
   }
 
   /** RFC 9111 §4.2.4: stale rather than nothing, where that is allowed. */

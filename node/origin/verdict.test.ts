@@ -52,6 +52,12 @@ it.each<[section: string, fields: Field[], lifetime: number | undefined]>([
   ['§4.1: Vary: * matches nothing', [...control('max-age=60'), ['Vary', '*']], undefined],
   ['§4.1: Vary: * among others', [...control('max-age=60'), ['Vary', 'Accept, *']], undefined],
   [
+    '§4.1: by the address of the client, which we say',
+    [...control('max-age=60'), ['Vary', 'Accept, X-Forwarded-For']],
+    undefined,
+  ],
+  ['§4.1: the same in RFC 7239', [...control('max-age=60'), ['Vary', 'forwarded']], undefined],
+  [
     '§7.3: Set-Cookie is for one client',
     [...control('public, max-age=60'), ['Set-Cookie', 'a=b']],
     undefined,

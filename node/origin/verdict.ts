@@ -6,6 +6,7 @@ import CachePolicy from 'http-cache-semantics'
 import { formatHttpDate, parseHttpDate } from '../http/date.ts'
 import type { Freshness } from '../http/freshness.ts'
 import { type Field, fieldValue } from '../http/stored-response.ts'
+import { varyNames } from './fields.ts'
 
 export interface Answer {
   readonly status: number
@@ -24,6 +25,8 @@ export interface Times {
 
 /** Longer times mean for ever, and are exact (§1.2.2). */
 const MAX_SECONDS = 2 ** 31
+/** What a client sends under these names we replace: two that say the same are not the same to the origin. */
+const SAID_BY_US = ['x-forwarded-for', 'forwarded']
 /** Directives that are numbers; with several of one name the least counts (§4.2.1). */
 const NUMBERS = ['max-age', 's-maxage', 'stale-while-revalidate', 'stale-if-error']
 
@@ -38,6 +41,7 @@ export function judge(
   // §4.1: nothing that is asked later can match it. Set-Cookie is one client's, whatever else is said (§7.3).
   if (fieldValue(fields, 'vary')?.includes('*') || fieldValue(fields, 'set-cookie') !== undefined)
     return undefined
+  if (varyNames(fields).some(name => SAID_BY_US.includes(name))) return undefined
   const directives = directivesOf(fields)
   const policy = new CachePolicy(
     { method: 'GET', url: '/', headers: isAuthorized ? { authorization: 'some' } : {} },
@@ -47,14 +51,16 @@ export function judge(
   const must = ['no-cache', 'must-revalidate', 'proxy-revalidate', 's-maxage'].some(name =>
     directives.has(name),
   )
+  const lifetime = Math.min(MAX_SECONDS, Math.max(0, policy.maxAge()))
   return {
     receivedAt: times.now,
     initialAge: initialAge(fields, times),
-    lifetime: Math.min(MAX_SECONDS, Math.max(0, policy.maxAge())),
+    lifetime,
     // What must be validated before any use, nothing may put off (§5.2.2.2).
     whileRevalidate: must ? 0 : seconds(directives, 'stale-while-revalidate'),
     ifError: must ? 0 : seconds(directives, 'stale-if-error'),
-    ifDisconnected: !must,
+    // What was never fresh may differ from client to client: the validation alone tells.
+    ifDisconnected: !must && lifetime > 0,
   }
 }
 
