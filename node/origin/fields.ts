@@ -20,26 +20,24 @@ const HOP_BY_HOP = new Set([
   'upgrade',
 ])
 /** What we say ourselves: nobody behind us is to believe what a client says of where it comes from. */
-const OURS = new Set([
-  'host',
-  'via',
-  'content-length',
-  'expect',
-  'forwarded',
-  'x-forwarded-for',
-  'x-forwarded-host',
-  'x-forwarded-proto',
-  'x-real-ip',
+const OURS = new Set(['host', 'via', 'content-length', 'expect', 'forwarded', 'x-real-ip'])
+/**
+ * By these some origins take a request for another one than it was asked for by, and what they answer would be kept for
+ * all: https://portswigger.net/research/practical-web-cache-poisoning
+ */
+const DISGUISES = new Set([
+  'x-host',
+  'x-original-host',
+  'x-original-url',
+  'x-rewrite-url',
+  'x-http-method',
+  'x-http-method-override',
+  'x-method-override',
 ])
 /** Of the client's own cache; a shared one asks for the whole, with validators of its own (RFC 9111 §4.3.1). */
-const CONDITIONS = new Set([
-  'if-match',
-  'if-none-match',
-  'if-modified-since',
-  'if-unmodified-since',
-  'if-range',
-  'range',
-])
+const CONDITIONS = new Set(['if-match', 'if-none-match', 'if-modified-since', 'if-unmodified-since'])
+/** A part is always made here of the whole. */
+const PARTS = new Set(['if-range', 'range'])
 /** Requests that came through so many of us go in a circle. */
 const MAX_HOPS = 8
 
@@ -82,8 +80,11 @@ export function requestFields(
   validators: readonly Field[],
 ): Field[] {
   const kept = fields.filter(([name]) => {
-    const lower = name.toLowerCase()
-    return !OURS.has(lower) && (bypass || !CONDITIONS.has(lower))
+    // Behind CGI and its heirs (RFC 3875 §4.1.18) both are the same.
+    const plain = name.toLowerCase().replaceAll('_', '-')
+    if (OURS.has(plain) || DISGUISES.has(plain) || HOP_BY_HOP.has(plain)) return false
+    if (plain.startsWith('x-forwarded-') || PARTS.has(plain)) return false
+    return bypass || !CONDITIONS.has(plain)
   })
   const via = fieldValue(fields, 'via')
   const node = client.includes(':') ? `"[${client}]"` : client

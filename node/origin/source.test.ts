@@ -278,6 +278,15 @@ describe('what nobody else may have', () => {
     expect((await front.get('/a', { 'If-Match': '"x"' })).status).toBe(412)
     expect(await front.get('/a')).toMatchObject({ status: 200, body: 'content' })
   })
+
+  it('answers a range under such a condition, of the whole that it asks for', async () => {
+    origin.handle = ({ headers }, response) => {
+      if (headers.range === undefined) response.writeHead(200, { ETag: '"v"' }).end('0123456789')
+      else response.writeHead(206, { ETag: '"v"', 'Content-Range': 'bytes 2-4/10' }).end('234')
+    }
+    const sent = await front.get('/a', { 'If-Match': '"v"', Range: 'bytes=2-4' })
+    expect(sent).toMatchObject({ status: 206, body: '234', fields: { 'content-range': 'bytes 2-4/10' } })
+  })
 })
 
 describe('RFC 9111 §4.1: variants', () => {
@@ -362,6 +371,25 @@ describe('the way there and back', () => {
     for (const name of ['x-mine', 'te', 'proxy-authorization', 'x-forwarded-host', 'expect']) {
       expect(headers).not.toHaveProperty(name)
     }
+  })
+
+  it('passes nothing by which a client could say where it comes from, or what it asks for, in other words', async () => {
+    await front.get('/a', {
+      ...{ 'X-Forwarded-Port': '1', 'X-Forwarded-Prefix': '/evil', 'X-Forwarded-Server': 'evil.example' },
+      ...{ X_Forwarded_Host: 'evil.example', X_Forwarded_For: '10.0.0.1', Content_Length: '9' },
+      ...{
+        'X-Original-URL': '/b',
+        'X-Rewrite-URL': '/b',
+        'X-HTTP-Method-Override': 'DELETE',
+        'X-Host': 'evil',
+      },
+      'X-Mine': 'a',
+    })
+    const { headers } = origin.requests[0] as IncomingMessage
+    expect(Object.keys(headers).sort()).toEqual(
+      ['connection', 'forwarded', 'host', 'via', 'x-forwarded-for', 'x-forwarded-proto', 'x-mine'].sort(),
+    )
+    expect(headers).toMatchObject({ 'x-forwarded-for': '192.0.2.7', 'x-mine': 'a' })
   })
 
   it('names the site, never what a client calls it', async () => {
