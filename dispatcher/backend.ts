@@ -133,11 +133,14 @@ export class Backend implements AdminBackend {
   }
 
   async undrain(name: string): Promise<DrainReport> {
-    const report = await this.drained(name)
     const node = this.#member(name)
-    if (!(await this.#drains.cancel(node.id)))
-      throw new AdminError('OWNER_DOWN', `${node.name} does not answer`)
-    return { ...report, state: 'cancelled' }
+    // A dispatcher that was started anew knows by the node's word alone that it drains.
+    const report = node.draining ? (this.#drains.report(node.id) ?? NOTHING) : await this.drained(name)
+    const done = await this.#drains.cancel(node.id)
+    if (done === 'leaving') throw new AdminError('OWNER_DOWN', `${node.name} is about to end`)
+    if (done === 'silent') throw new AdminError('OWNER_DOWN', `${node.name} does not answer`)
+    node.draining = false
+    return { ...report, node: node.id, state: 'cancelled' }
   }
 
   async policy(): Promise<PolicyReport> {
@@ -278,6 +281,9 @@ export class Backend implements AdminBackend {
     }
   }
 }
+
+/** Of a drain that is not known here. */
+const NOTHING = { total: 0, left: 0, shifted: 0, elapsedMs: 0, remaining: [] }
 
 /** What an owner answered. */
 function parse<Answer>(text: unknown): Answer | undefined {

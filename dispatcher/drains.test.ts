@@ -81,9 +81,28 @@ it('is cancelled, and the node takes connections again', async () => {
   const node = new Node(1)
   node.stuck.add(1)
   node.drains.start(1, 60_000)
-  expect(await node.drains.cancel(1)).toBe(true)
+  expect(await node.drains.cancel(1)).toBe('cancelled')
   expect(node.draining).toBe(false)
   expect(node.drains.report(1)).toBeUndefined()
+})
+
+it('can be cancelled again where the node did not hear it', async () => {
+  const node = new Node(1)
+  node.stuck.add(1)
+  node.drains.start(1, 60_000)
+  node.silent = true
+  expect(await node.drains.cancel(1)).toBe('silent')
+  expect(node.drains.report(1)).toMatchObject({ state: 'cancelled', left: 0 })
+  node.silent = false
+  expect(await node.drains.cancel(1)).toBe('cancelled')
+  expect([node.draining, node.drains.report(1)]).toEqual([false, undefined])
+})
+
+it('is cancelled also where it was begun by a dispatcher before this one', async () => {
+  const node = new Node(1)
+  node.draining = true
+  expect(await node.drains.cancel(1)).toBe('cancelled')
+  expect(node.draining).toBe(false)
 })
 
 it('waits for a node that does not answer no longer than it was told to', async () => {
@@ -91,7 +110,7 @@ it('waits for a node that does not answer no longer than it was told to', async 
   node.silent = true
   node.drains.start(1, 150)
   expect(await node.end()).toMatchObject({ state: 'expired' })
-  expect(await node.drains.cancel(1)).toBe(false)
+  expect(await node.drains.cancel(1)).toBe('silent')
 })
 
 describe('a node that ends', () => {
@@ -116,6 +135,16 @@ describe('a node that ends', () => {
     await node.end()
     node.drains.leave(1, 10_000)
     await node.end()
+    expect(node.leftAt).toEqual([1])
+  })
+
+  it('is not to be had back: who cancels that would cut what is left', async () => {
+    const node = new Node(1)
+    node.stuck.add(1)
+    node.drains.leave(1, 300)
+    expect(await node.drains.cancel(1)).toBe('leaving')
+    expect([node.leftAt, node.draining]).toEqual([[], true])
+    expect(await node.end()).toMatchObject({ state: 'expired', left: 1 })
     expect(node.leftAt).toEqual([1])
   })
 

@@ -71,12 +71,14 @@ export class Drains {
     if (drain.state !== 'draining') this.#host.left(node)
   }
 
-  /** The node takes connections again. False where it does not answer. */
-  async cancel(node: number): Promise<boolean> {
+  /** The node takes connections again; one that ends cannot. Where it is silent it drains still, and may be told again. */
+  async cancel(node: number): Promise<'cancelled' | 'silent' | 'leaving'> {
     const drain = this.#drains.get(node)
-    this.#drains.delete(node)
+    if (drain?.leaving === true) return 'leaving'
     if (drain !== undefined) this.#end(drain, 'cancelled')
-    return (await this.#host.ask(node, 'drain', false)) === true
+    if ((await this.#host.ask(node, 'drain', false)) !== true) return 'silent'
+    if (this.#drains.get(node) === drain) this.#drains.delete(node)
+    return 'cancelled'
   }
 
   /** Undefined where the node was never asked to drain, or takes connections again. */
