@@ -414,6 +414,20 @@ describe('stays up', () => {
     await closed
     await expect(ask('/api/v1/healthz')).rejects.toThrow()
   })
+
+  it('keeps nobody who was refused a WebSocket and does not hang up', async () => {
+    await start()
+    const socket = connect({ port: Number(address.split(':')[1]), host: '127.0.0.1', allowHalfOpen: true })
+    socket.write('GET /none HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n')
+    let answer = ''
+    socket.on('data', octets => {
+      answer += octets
+    })
+    await new Promise(resolve => socket.once('end', resolve))
+    expect(answer).toMatch(/^HTTP\/1\.1 404 Not Found\r\n[\s\S]*"NOT_FOUND"/)
+    await server.close()
+    socket.destroy()
+  })
 })
 
 it('rejects an address that is taken', async () => {

@@ -185,7 +185,9 @@ function upgrade(options: AdminServerOptions, request: IncomingMessage, socket: 
   } catch (error) {
     const { status, body } = answerOf(error)
     const headers = `Content-Type: ${JSON_TYPE}\r\nContent-Length: ${Buffer.byteLength(body)}\r\nConnection: close`
-    socket.end(`HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\n${headers}\r\n\r\n${body}`)
+    const answer = `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\n${headers}\r\n\r\n${body}`
+    // The server has let go of it: who does not hang up would stay, and `close` wait for it.
+    socket.end(answer, () => socket.destroy())
   }
 }
 
