@@ -60,10 +60,10 @@ export class Directory {
   }
 
   remove(owner: number, path: string): void {
-    this.#expected.delete(keyOf(owner, path))
     const holders = this.#holders.get(path)
     const index = holders?.indexOf(owner) ?? -1
     if (holders === undefined || index < 0) return
+    this.#expected.delete(keyOf(owner, path))
     holders.splice(index, 1)
     if (holders.length === 0) this.#holders.delete(path)
   }

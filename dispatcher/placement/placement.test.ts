@@ -1,6 +1,12 @@
 import { MAX_DECISIONS } from './decisions.ts'
 import { Directory } from './directory.ts'
-import { DEFAULT_PLACEMENT, DEFAULT_SHIFTS_PER_SECOND, Placement } from './placement.ts'
+import {
+  DEFAULT_PLACEMENT,
+  DEFAULT_SHIFTS_PER_SECOND,
+  MAX_REMEMBERED_CHARACTERS,
+  Placement,
+} from './placement.ts'
+import { POLICIES } from './policy.ts'
 import { MAX_SERVER_SETS, ServerSets } from './server-sets.ts'
 
 const node = (id: number, connections: number) => ({ id, connections, load: connections })
@@ -67,6 +73,23 @@ it('takes another policy at any time, which begins with nothing remembered', () 
   expect([1, 2, 3].map(() => placement.choose(arrival('/a'), idle, 0)).sort()).toEqual([1, 2, 3])
   placement.policy = 'lard-r'
   expect(placement.explain(arrival('/a'), idle, 0)).toMatchObject({ reason: 'first' })
+})
+
+it('places longer paths than it remembers, so that hostile clients cannot fill its memory with paths that nobody has', () => {
+  for (const policy of POLICIES) {
+    const directory = new Directory()
+    const placement = new Placement(directory, { ...DEFAULT_PLACEMENT, policy })
+    const [kept, long] = [0, 1].map(more => '/'.padEnd(MAX_REMEMBERED_CHARACTERS + more, 'x')) as [
+      string,
+      string,
+    ]
+    expect([1, 2, 3]).toContain(placement.choose(arrival(long), idle, 0))
+    expect([directory.size, placement.decisions(long)]).toEqual([0, []])
+    const before = placement.explain(arrival(long), idle, 0)
+    expect(before?.reason).not.toBe('server-set')
+    placement.choose(arrival(kept), idle, 0)
+    expect(placement.decisions(kept)).toHaveLength(1)
+  }
 })
 
 describe('explanations', () => {

@@ -25,6 +25,11 @@ import { ServerSets } from './server-sets.ts'
  * bench -- drain`, half a core if all were one node's. New connections are not counted: they have to be placed.
  */
 export const DEFAULT_SHIFTS_PER_SECOND = 1_000
+/**
+ * Longer paths are placed, but nothing is remembered of them: a request may name 8,000 octets, and of paths that nobody has
+ * hostile clients could send enough in EXPECTED_MS to fill 600 MB (measured).
+ */
+export const MAX_REMEMBERED_CHARACTERS = 512
 /** Of decisions about one path. */
 const MAX_TOLD = 10
 
@@ -82,7 +87,8 @@ export class Placement {
     const choice = this.#ask(question, nodes, now)
     if (choice === undefined) return undefined
     this.#turn++
-    const { path, from } = question
+    const { from } = question
+    const path = (question.path?.length ?? 0) > MAX_REMEMBERED_CHARACTERS ? undefined : question.path
     const moves = from !== undefined && choice.to !== from
     const { to, reason, set }: Choice =
       moves && !this.#shifts.take(now) ? { to: from, reason: 'shift-limit' } : choice
