@@ -6,7 +6,17 @@ import type { ShiftRefusal } from '../../shift/messages.ts'
 import type { ShiftResult } from '../../shift/outgoing.ts'
 import type { Connection } from '../stack/connection.ts'
 import type { Tcb } from '../tcp/tcb.ts'
-import { abort, close, consume, send, setKeepalive, setNagle, unread, unreadOctets } from '../tcp/user.ts'
+import {
+  abort,
+  close,
+  consume,
+  send,
+  setHalfOpen,
+  setKeepalive,
+  setNagle,
+  unread,
+  unreadOctets,
+} from '../tcp/user.ts'
 
 /** Octets that wait for their acknowledgement before the application is told to pause. */
 export const MAX_QUEUED_OCTETS = 256 * 1024
@@ -130,7 +140,9 @@ export class AppConnection {
 
   end(): void {
     if (!this.isLive) return
-    close(this.connection.tcb)
+    const { tcb } = this.connection
+    setHalfOpen(tcb, true, this.#host.now())
+    close(tcb)
     this.#host.touched(this.connection)
   }
 
@@ -141,6 +153,7 @@ export class AppConnection {
     this.connection.applicationDeadline = Number.POSITIVE_INFINITY
     if (!this.isLive) return
     const { tcb } = this.connection
+    setHalfOpen(tcb, false, this.#host.now())
     // RFC 9293 §3.10.4: nobody will read what comes, and the client must not believe otherwise (RFC 2525 §2.17).
     if (reset || (!tcb.snd.finQueued && unreadOctets(tcb) > 0)) abort(tcb)
     else close(tcb)

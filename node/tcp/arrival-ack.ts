@@ -5,7 +5,7 @@
 import { ACK, ECE, FIN, type Segment, SYN } from '../wire/segment.ts'
 import { acknowledgeNow, challenge } from './acknowledgement.ts'
 import { hystartRound, hystartSample } from './congestion.ts'
-import { enterClosed, enterTimeWait, moveTo } from './ending.ts'
+import { awaitPeerFin, enterClosed, enterTimeWait, moveTo } from './ending.ts'
 import { ACKED, FIN_ACKED } from './events.ts'
 import { isCongestion, probeAcknowledged } from './mtu-search.ts'
 import { establish } from './open.ts'
@@ -190,7 +190,7 @@ function afterAcknowledgement(tcb: Tcb, segment: Segment, now: number): Verdict 
       tcb.events |= FIN_ACKED
       if (tcb.state === 'FIN-WAIT-1') {
         moveTo(tcb, 'FIN-WAIT-2')
-        tcb.timers.lifetime = now + tcb.config.finWait2Ms
+        awaitPeerFin(tcb, now)
         return undefined
       }
       if (tcb.state === 'CLOSING') enterTimeWait(tcb, now)

@@ -5,7 +5,7 @@
 import { FIN, type Segment, URG } from '../wire/segment.ts'
 import { acknowledgeData, acknowledgeEach, acknowledgeNow, receiveWindow } from './acknowledgement.ts'
 import type { Verdict } from './arrival-ack.ts'
-import { enterTimeWait, moveTo } from './ending.ts'
+import { awaitPeerFin, enterTimeWait, moveTo } from './ending.ts'
 import { PEER_FIN, READABLE, URGENT } from './events.ts'
 import { createInsertion, insert, takeContiguous } from './out-of-order.ts'
 import { appendBorrowed } from './receive-queue.ts'
@@ -59,14 +59,14 @@ function urgentStep(tcb: Tcb, segment: Segment): void {
 }
 
 function inOrder(tcb: Tcb, segment: Segment, seq: Seq, skip: number, length: number, now: number): void {
-  const { rcv, timers } = tcb
+  const { rcv } = tcb
   if (skip > 0) noteDuplicateText(tcb, seq, rcv.nxt)
   const fresh = length - skip
   appendBorrowed(tcb.receiveQueue, segment.octets, segment.payloadStart + skip, fresh)
   rcv.nxt = add(rcv.nxt, fresh)
   tcb.events |= READABLE
   if (ge(rcv.nxt, rcv.rttEnd)) measureReceiveRtt(tcb, now)
-  if (tcb.state === 'FIN-WAIT-2') timers.lifetime = now + tcb.config.finWait2Ms
+  if (tcb.state === 'FIN-WAIT-2') awaitPeerFin(tcb, now)
   acknowledgeData(tcb, fresh, now)
   if (tcb.outOfOrder.runs.length === 0) return
   // RFC 5681 §4.2: a segment that fills a gap is acknowledged at once.

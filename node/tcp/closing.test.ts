@@ -1,14 +1,17 @@
 /** How connections end: half-closed, at once, at the same time, and with a reset (RFC 9293 §3.6). */
 import { ACK, FIN, RST } from '../wire/segment.ts'
 import { tcpConfig } from './config.ts'
-import { CLOSED, RESET, takeEvents } from './events.ts'
+import { CLOSED, RESET, TIMED_OUT, takeEvents } from './events.ts'
 import { acceptSyn, connect } from './open.ts'
 import { Host, Link, testFlow, World } from './pair.ts'
 import { patternOctets, Reader } from './pair-transfer.ts'
 import type { State, Tcb } from './tcb.ts'
-import { arrives, drain, fromPeer, tcbIn } from './tcb-in-state.ts'
+import { arrives, drain, fromPeer, NOW, tcbIn } from './tcb-in-state.ts'
 import { reusable } from './time-wait.ts'
-import { abort, close, send, unreadOctets } from './user.ts'
+import { expire, pollAt } from './timers.ts'
+import { abort, close, consume, send, setHalfOpen, setKeepalive, unreadOctets } from './user.ts'
+
+const NEVER = Number.POSITIVE_INFINITY
 
 describe('a half-closed connection', () => {
   it.each(['FIN-WAIT-1', 'FIN-WAIT-2'] as State[])('still receives in %s', state => {
@@ -75,6 +78,64 @@ describe('a half-closed connection', () => {
     client.turn()
     world.run(600_000)
     expect([reader.octets, client.tcb?.state, server.tcb?.state]).toEqual([1_000_000, 'CLOSED', 'CLOSED'])
+  })
+})
+
+describe('FIN-WAIT-2', () => {
+  const closed = (tcb: Tcb) => {
+    close(tcb)
+    drain(tcb)
+    arrives(tcb, {})
+    expect(tcb.state).toBe('FIN-WAIT-2')
+    return tcb
+  }
+  const readOn = () => {
+    const tcb = tcbIn('ESTABLISHED')
+    setHalfOpen(tcb, true, NOW)
+    return closed(tcb)
+  }
+
+  it('ends after 60 s of silence where nobody reads on', () => {
+    const tcb = closed(tcbIn('ESTABLISHED'))
+    expect(pollAt(tcb)).toBe(NOW + 60_000)
+    arrives(tcb, { octets: 10 }, NOW + 50_000)
+    drain(tcb, NOW + 50_100)
+    expire(tcb, NOW + 109_999)
+    expect(tcb.state).toBe('FIN-WAIT-2')
+    expire(tcb, NOW + 110_000)
+    expect(takeEvents(tcb) & (CLOSED | TIMED_OUT)).toBe(CLOSED | TIMED_OUT)
+  })
+
+  it('has no end where the application reads on: what comes after hours is taken (RFC 9293 §3.6)', () => {
+    const tcb = readOn()
+    expect(pollAt(tcb)).toBe(NEVER)
+    const late = NOW + 10 * 3_600_000
+    arrives(tcb, { octets: 10 }, late)
+    expire(tcb, late + 100)
+    drain(tcb, late + 100)
+    consume(tcb, 10, late + 100)
+    expect(pollAt(tcb)).toBe(NEVER)
+    arrives(tcb, { flags: ACK | FIN }, late + 200)
+    expect([tcb.state, pollAt(tcb)]).toEqual(['TIME-WAIT', late + 200 + 60_000])
+  })
+
+  it('ends 60 s after the application stops reading, and saying so again changes nothing', () => {
+    const tcb = readOn()
+    setHalfOpen(tcb, false, NOW + 90_000)
+    setHalfOpen(tcb, false, NOW + 100_000)
+    expect(pollAt(tcb)).toBe(NOW + 150_000)
+  })
+
+  it('ends by keepalives that nobody answers, though the application reads on', () => {
+    const tcb = readOn()
+    setKeepalive(tcb, NOW, 1_000)
+    let at = NOW
+    while (tcb.state !== 'CLOSED') {
+      at = pollAt(tcb)
+      expire(tcb, at)
+      drain(tcb, at)
+    }
+    expect(at - NOW).toBe(1_000 + tcb.config.keepaliveProbes * tcb.config.keepaliveIntervalMs)
   })
 })
 

@@ -87,7 +87,7 @@ export interface TcpConfig {
 
   /** ms in TIME-WAIT: 2 MSL; Linux 60 s (RFC 9293 §3.4.2 says 4 min). */
   readonly timeWaitMs: number
-  /** ms of silence in FIN-WAIT-2 before the connection is dropped; Linux tcp_fin_timeout. */
+  /** ms of silence in FIN-WAIT-2 before a connection that nobody reads is dropped (`setHalfOpen`); Linux tcp_fin_timeout. */
   readonly finWait2Ms: number
 
   /** Segments; RFC 6928. */

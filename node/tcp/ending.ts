@@ -45,6 +45,11 @@ export function enterClosed(tcb: Tcb, why: number): void {
   disarmAll(tcb)
 }
 
+/** How long FIN-WAIT-2 lasts: without end where somebody reads (RFC 9293 §3.6); tcp_fin_timeout of Linux is of others, too. */
+export function awaitPeerFin(tcb: Tcb, now: number): void {
+  tcb.timers.lifetime = tcb.user.halfOpen ? NEVER : now + tcb.config.finWait2Ms
+}
+
 /** Both FINs are through: wait for two segment lifetimes, only acknowledging (RFC 9293 §3.10.7.4). */
 export function enterTimeWait(tcb: Tcb, now: number): void {
   moveTo(tcb, 'TIME-WAIT')

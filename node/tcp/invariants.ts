@@ -156,8 +156,9 @@ function timerViolation(tcb: Tcb): string | undefined {
   const { timers, sent, state } = tcb
   if (state === 'CLOSED') return undefined
   if (sentCount(sent) > 0 && timers.rto === NEVER) return 'octets in flight without a retransmission timer'
-  if ((state === 'TIME-WAIT' || state === 'FIN-WAIT-2') && timers.lifetime === NEVER)
-    return 'no end of waiting'
+  if (timers.lifetime === NEVER) {
+    if (state === 'TIME-WAIT' || (state === 'FIN-WAIT-2' && !tcb.user.halfOpen)) return 'no end of waiting'
+  } else if (state === 'FIN-WAIT-2' && tcb.user.halfOpen) return 'an end of reading that nobody asked for'
   return undefined
 }
 

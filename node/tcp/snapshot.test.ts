@@ -10,7 +10,7 @@ import { arrives, drain, fromPeer, NOW, tcbIn } from './tcb-in-state.ts'
 import { pollAt } from './timers.ts'
 import { stamp } from './timestamps.ts'
 import { TRAVELS, type Travels } from './travels.ts'
-import { contiguous, send, sendContent, unreadOctets } from './user.ts'
+import { contiguous, send, sendContent, setHalfOpen, unreadOctets } from './user.ts'
 
 const content = patternContent(1_000_000)
 const resolve = (key: string) => (key === content.key ? content : undefined)
@@ -49,6 +49,14 @@ describe('a snapshot', () => {
       expect(exportTcb(there, THERE)).toEqual(exportTcb(tcb, NOW + 22))
     },
   )
+
+  it('of FIN-WAIT-2 has no deadline where the application reads on, and one where it does not', () => {
+    const tcb = tcbIn('FIN-WAIT-2')
+    expect(pollAt(moved(tcb)) - THERE).toBeCloseTo(NOW + 60_000 - (NOW + 22))
+    setHalfOpen(tcb, true, NOW)
+    const there = moved(tcb)
+    expect([there.user.halfOpen, pollAt(there)]).toEqual([true, Number.POSITIVE_INFINITY])
+  })
 
   it('of a busy connection comes back the same, with every octet and the whole scoreboard', () => {
     const tcb = busy()

@@ -23,7 +23,7 @@ import { resumeClock } from './timestamps.ts'
 import { TRAVELS } from './travels.ts'
 
 /** Raised whenever a field comes, goes, moves or changes its meaning. */
-export const TCB_VERSION = 2
+export const TCB_VERSION = 3
 
 const MAX_INT32 = 2 ** 31 - 1
 const MIN_INT32 = -(2 ** 31)

@@ -262,6 +262,8 @@ export interface UserState {
   /** ms; Infinity: no keepalives, and no limit beside R2. */
   keepaliveIdleMs: number
   timeoutMs: number
+  /** The application reads on after its FIN: FIN-WAIT-2 lasts as long as the peer wants. */
+  halfOpen: boolean
   /** The Differentiated Services field of every segment, 0–63 (RFC 2474 §3). */
   dscp: number
   /** The latest error that did not end the connection: an index of `SOFT_ERRORS`. */
@@ -458,6 +460,7 @@ function createUser(config: TcpConfig): UserState {
     nagle: config.nagle,
     keepaliveIdleMs: config.keepaliveIdleMs,
     timeoutMs: config.userTimeoutMs,
+    halfOpen: false,
     dscp: config.dscp,
     softError: 0,
   }

@@ -196,6 +196,7 @@ export const TRAVELS: Travels<Tcb> = {
     nagle: 'flag',
     keepaliveIdleMs: 'duration',
     timeoutMs: 'duration',
+    halfOpen: 'flag',
     dscp: 'count',
     softError: 'count',
   },

@@ -6,7 +6,7 @@
 import { acknowledgeNow, windowUpdateDue } from './acknowledgement.ts'
 import { DEFAULT_KEEPALIVE_IDLE_MS } from './config.ts'
 import type { Content, Run } from './content.ts'
-import { enterClosed, moveTo } from './ending.ts'
+import { awaitPeerFin, enterClosed, moveTo } from './ending.ts'
 import { contiguousRun, dropUnread, retain } from './receive-queue.ts'
 import { tuneReceiveWindow } from './receive-tuning.ts'
 import type { Place } from './send-queue.ts'
@@ -149,6 +149,16 @@ export function setKeepalive(tcb: Tcb, now: number, idleMs = DEFAULT_KEEPALIVE_I
 /** ms, at least 1, that sent octets may stay unacknowledged; Infinity: R2 alone (MUST-21). Never told to the peer. */
 export function setUserTimeout(tcb: Tcb, timeoutMs: number): void {
   tcb.user.timeoutMs = Math.max(timeoutMs, 1)
+}
+
+/**
+ * Whether the application reads on after `close` (RFC 9293 §3.6): it waits for the peer's FIN without end then. At first, and
+ * where not, `finWait2Ms` of silence in FIN-WAIT-2 drop the connection.
+ */
+export function setHalfOpen(tcb: Tcb, on: boolean, now: number): void {
+  if (tcb.user.halfOpen === on) return
+  tcb.user.halfOpen = on
+  if (tcb.state === 'FIN-WAIT-2') awaitPeerFin(tcb, now)
 }
 
 /** The Differentiated Services field of the segments from now on, 0–63 (MUST-48, SHLD-21). */

@@ -1,4 +1,4 @@
-/** Applications on streams (`node/app`) while their connections move: run between steps of virtual time. */
+/** Applications on streams (`node/app`) while their connections move. */
 import { createServer, type Server } from 'node:http'
 import { PassThrough } from 'node:stream'
 import { MAX_MOVED_OCTETS, MAX_QUEUED_OCTETS } from '../../../node/app/app-connection.ts'
@@ -10,87 +10,16 @@ import {
   type ShiftServer,
 } from '../../../node/app/listen.ts'
 import type { ShiftableSocket, Shifted } from '../../../node/app/shiftable-socket.ts'
-import type { ShiftResult } from '../../../shift/outgoing.ts'
 import { duplicate } from '../network/damage.ts'
 import { delay, reorder } from '../network/delay.ts'
 import { chain } from '../network/element.ts'
 import { drop } from '../network/loss.ts'
-import { rate } from '../network/rate.ts'
 import { segment } from '../network/segment.ts'
+import { Apps, PORT } from './apps.ts'
 import type { Client } from './client.ts'
-import { Cluster, type ClusterOptions } from './cluster.ts'
+import type { Cluster } from './cluster.ts'
 
-const PORT = 9_000
 const badWan = () => chain([segment(1_500), drop(0.02), duplicate(0.01), reorder(0.05, 12), delay(10, 1)])
-const goodWan = () => chain([segment(1_500), rate(50e6, 500_000), delay(1)])
-
-/** The same application on every node of a cluster. */
-class Apps {
-  readonly sim: Cluster
-  readonly servers: ShiftServer[] = []
-  /** By node, as last handed over. */
-  readonly sockets = new Map<number, ShiftableSocket>()
-
-  constructor(
-    options: Partial<ClusterOptions>,
-    listening: Partial<ListenOptions>,
-    serve: (socket: ShiftableSocket, state: unknown, server: ShiftServer) => void,
-  ) {
-    this.sim = new Cluster({ seed: 1, wan: goodWan, ...options })
-    for (let id = 1; id <= this.sim.nodeCount; id++) {
-      const server = listenOn(this.sim.node(id).runtime, { port: PORT, ...listening })
-      const take = (socket: ShiftableSocket, state: unknown) => {
-        this.sockets.set(id, socket)
-        serve(socket, state, server)
-      }
-      server.on('connection', socket => take(socket, undefined))
-      server.on('shift', take)
-      this.servers.push(server)
-    }
-    this.sim.run(10)
-  }
-
-  client(options: Parameters<Cluster['client']>[0]): Client {
-    return this.sim.client({ service: PORT, ...options })
-  }
-
-  /** Virtual time and the streams' own turns, in step. */
-  async run(ms: number, step = 1): Promise<void> {
-    const until = this.sim.now + ms
-    while (this.sim.now < until) {
-      this.sim.run(Math.min(step, until - this.sim.now))
-      await new Promise(setImmediate)
-    }
-  }
-
-  async until(done: () => boolean, ms: number): Promise<boolean> {
-    const until = this.sim.now + ms
-    while (!done() && this.sim.now < until) await this.run(1)
-    return done()
-  }
-
-  socketOf(client: Client): ShiftableSocket {
-    return this.sockets.get(this.ownerOf(client)) as ShiftableSocket
-  }
-
-  ownerOf(client: Client): number {
-    return this.sim.ownerOf(client)?.owner.config.id ?? -1
-  }
-
-  elsewhere(client: Client): number {
-    return (this.ownerOf(client) % this.sim.nodeCount) + 1
-  }
-
-  /** As an operator does it. */
-  async moved(client: Client, to = this.elsewhere(client)): Promise<ShiftResult | undefined> {
-    let result: ShiftResult | undefined
-    this.sim.shift(client, to, shifted => {
-      result = shifted
-    })
-    await this.until(() => result !== undefined, 2_000)
-    return result
-  }
-}
 
 function echo(socket: ShiftableSocket): void {
   socket.on('error', () => {})
@@ -195,6 +124,43 @@ describe('half-closed connections', () => {
     client.finish()
     expect(await apps.until(() => client.ended || client.tcb.state === 'TIME-WAIT', 1_000)).toBe(true)
     expect([client.failure, client.transcript]).toEqual([undefined, 'bye'])
+  })
+})
+
+describe('a client that is silent after our FIN', () => {
+  const halfClosed = async (seed: number) => {
+    const apps = new Apps({ seed }, { allowHalfOpen: true, export: () => null }, (socket, state) => {
+      socket.resume()
+      if (state === undefined) socket.end('bye')
+    })
+    const client = apps.client({ raw: true })
+    expect(await apps.until(() => client.finished, 1_000)).toBe(true)
+    await apps.run(100)
+    expect(apps.sim.ownerOf(client)?.connection.peek().state).toBe('FIN-WAIT-2')
+    return { apps, client }
+  }
+
+  it('may take its time while the application reads, wherever it lives by then', async () => {
+    const { apps, client } = await halfClosed(19)
+    for (let round = 1; round <= 4; round++) {
+      await apps.run(180_000, 1_000)
+      if (round % 2 === 0) expect(await apps.moved(client)).toMatchObject({ ok: true })
+      client.write('late')
+      await apps.run(50)
+      expect(apps.socketOf(client).bytesRead).toBe(4 * round)
+    }
+    expect(client.failure).toBeUndefined()
+  })
+
+  it.each([false, true])('is dropped in the end when the socket was destroyed (moved: %s)', async isMoved => {
+    const { apps, client } = await halfClosed(20)
+    await apps.run(90_000, 1_000)
+    apps.socketOf(client).destroy()
+    await apps.run(30_000, 1_000)
+    if (isMoved) expect(await apps.moved(client)).toMatchObject({ ok: true })
+    expect(apps.sim.ownerOf(client)?.connection.peek().state).toBe('FIN-WAIT-2')
+    await apps.run(31_000, 1_000)
+    expect(apps.sim.ownerOf(client)).toBeUndefined()
   })
 })
 
