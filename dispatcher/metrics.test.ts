@@ -17,6 +17,7 @@ function hostOf(sim: Cluster, id: number): OperatorHost {
     drain: () => false,
     device: () => ({}),
     origin: () => undefined,
+    watching: () => ({ directories: 4, events: 9, noticed: 7, rounds: 2, failed: 1 }),
     links: () => [],
     reloader: undefined,
     reopen: () => {},
@@ -84,6 +85,10 @@ it('tells of all owners what they did, each name once', async () => {
   expect(sum('gyre_connections{')).toBe(1)
   expect(of('gyre_tcp_total', 1, 'name="OutSegs"')).toEqual(expect.any(Number))
   expect(sum('gyre_access_log_dropped_total{')).toBe(6)
+  expect(values.get('gyre_watched_directories{owner="node1"}')).toBe(4)
+  expect(['events', 'noticed', 'rounds', 'failures'].map(name => sum(`gyre_watch_${name}_total{`))).toEqual([
+    27, 21, 6, 3,
+  ])
   expect(sum('process_cpu_seconds_total{')).toBeGreaterThan(0)
 })
 

@@ -192,6 +192,7 @@ export class NodeCore {
       },
       device: () => world.device(),
       origin: () => resources.originCounters?.(),
+      watching: () => resources.watching?.(),
       links: () => world.links(),
       reloader: world.reloader,
       reopen: () => world.reopen?.(),

@@ -7,6 +7,7 @@ import { type FSWatcher, watch } from 'node:fs'
 
 export interface DirectoryWatchOptions {
   readonly max: number
+  readonly counters: { events: number; failed: number }
   /** Something of this name, or of a name unknown, is new, gone or different in a directory. */
   readonly onEvent: (directory: string, name: string | undefined, kind: 'rename' | 'change') => void
   /** As `node:fs` has it. */
@@ -14,7 +15,6 @@ export interface DirectoryWatchOptions {
 }
 
 export class DirectoryWatch {
-  readonly counters = { events: 0, failed: 0 }
   readonly #options: DirectoryWatchOptions
   readonly #watch: typeof watch
   /** The least recently wanted first. */
@@ -60,7 +60,7 @@ export class DirectoryWatch {
     try {
       const watcher = this.#watch(directory, { persistent: false })
       watcher.on('change', (kind, name) => {
-        this.counters.events++
+        this.#options.counters.events++
         const isRename = kind === 'rename'
         this.#options.onEvent(
           directory,
@@ -69,12 +69,12 @@ export class DirectoryWatch {
         )
       })
       watcher.on('error', () => {
-        this.counters.failed++
+        this.#options.counters.failed++
         if (this.#watchers.get(directory) === watcher) this.drop(directory)
       })
       return watcher
     } catch {
-      this.counters.failed++
+      this.#options.counters.failed++
       return undefined
     }
   }

@@ -7,7 +7,7 @@ import { asciiOctets } from '../http/grammar.ts'
 import { DEFAULT_HTTP_SETTINGS } from '../http/http-settings.ts'
 import type { Found } from '../http/representation.ts'
 import { createRequestHead, parseRequestHead } from '../http/request-head.ts'
-import { FileChanges, MAX_RELOADS } from './file-changes.ts'
+import { createWatchCounters, FileChanges, MAX_RELOADS } from './file-changes.ts'
 import { Sites } from './sites.ts'
 
 /** For a machine that is busy; nothing waits for as long when all is well. */
@@ -166,9 +166,23 @@ it('thousands of files that change at once are a few rounds, and are read when s
   expect(textOf(`/${cached[7]}`)).toBe('two')
 }, 60_000)
 
+it('is counted, and goes on to be when a reload opens the site anew', async () => {
+  expect(sites.watching()).toMatchObject({ noticed: 0, rounds: 0, failed: 0, directories: 1 })
+  await load('/a.txt')
+  await replace('a.txt', 'two')
+  await until(() => textOf('/a.txt') === 'two' && noticed > 0)
+  const before = sites.watching()
+  expect(before).toMatchObject({ failed: 0, directories: 2 })
+  for (const count of [before?.events, before?.noticed, before?.rounds]) expect(count).toBeGreaterThan(0)
+  const site = { name: '', hosts: [], root, http: DEFAULT_HTTP_SETTINGS }
+  ;(await sites.prepare({ sites: [site], unknownHost: 'default', digest: '' }))()
+  expect(sites.watching()).toMatchObject({ noticed: before?.noticed, rounds: before?.rounds, directories: 1 })
+})
+
 describe('the watches', () => {
   const changesOf = (more: object = {}) => {
     const looked: string[] = []
+    const counters = createWatchCounters()
     const changes = new FileChanges({
       root,
       max: 3,
@@ -177,17 +191,18 @@ describe('the watches', () => {
       isKnown: () => true,
       look: async path => void looked.push(path),
       settled: () => {},
+      counters,
       ...more,
     })
-    return { changes, looked }
+    return { changes, looked, counters }
   }
 
   it('are bounded in number', () => {
-    const { changes } = changesOf()
+    const { changes, counters } = changesOf()
     for (const path of ['/a.txt', '/docs/a', '/docs/b']) changes.stored(path)
     expect(changes.watched).toBe(3)
     changes.stored('/gone/a')
-    expect(changes).toMatchObject({ watched: 3, failed: 1 })
+    expect([changes.watched, counters.failed]).toEqual([3, 1])
     changes.close()
     expect(changes.watched).toBe(0)
   })
@@ -196,9 +211,9 @@ describe('the watches', () => {
     const watch = () => {
       throw Object.assign(new Error('no space left'), { code: 'ENOSPC' })
     }
-    const { changes } = changesOf({ watch })
+    const { changes, counters } = changesOf({ watch })
     changes.stored('/a.txt')
-    expect(changes).toMatchObject({ watched: 0, failed: 3 })
+    expect([changes.watched, counters.failed]).toEqual([0, 3])
     changes.close()
   })
 

@@ -22,6 +22,26 @@ const MAX_LOOKS = 2
 /** In one round: more are not read again but dropped, and read when somebody asks. */
 export const MAX_RELOADS = 128
 
+/** What came of watching, of all sites of a node, since its start. */
+export interface WatchCounters {
+  /** Notices of the kernel. */
+  events: number
+  /** Those of something that is in the cache, or known to be missing. */
+  noticed: number
+  rounds: number
+  /** Watches that were not to be had, or were lost. */
+  failed: number
+}
+
+export interface Watching extends Readonly<WatchCounters> {
+  /** Directories that are watched now. */
+  readonly directories: number
+}
+
+export function createWatchCounters(): WatchCounters {
+  return { events: 0, noticed: 0, rounds: 0, failed: 0 }
+}
+
 export interface FileChangesOptions {
   /** The root, absolute. */
   readonly root: string
@@ -36,11 +56,11 @@ export interface FileChangesOptions {
   readonly look: (path: string, isMany: boolean) => Promise<void>
   /** A round is over, and the cache holds what is true. */
   readonly settled: () => void
+  readonly counters: WatchCounters
   readonly watch?: typeof watch
 }
 
 export class FileChanges {
-  readonly counters = { noticed: 0, rounds: 0 }
   readonly #options: FileChangesOptions
   readonly #directories: DirectoryWatch
   #noticed = new Set<string>()
@@ -55,6 +75,7 @@ export class FileChanges {
     this.#options = options
     this.#directories = new DirectoryWatch({
       max: options.max,
+      counters: options.counters,
       onEvent: (directory, name, kind) => this.#event(directory, name, kind),
       ...(options.watch === undefined ? {} : { watch: options.watch }),
     })
@@ -65,10 +86,6 @@ export class FileChanges {
 
   get watched(): number {
     return this.#directories.size
-  }
-
-  get failed(): number {
-    return this.#directories.counters.failed
   }
 
   /** An object of this path came into the cache. */
@@ -121,7 +138,7 @@ export class FileChanges {
 
   #notice(path: string): void {
     if (!this.#options.isKnown(path)) return
-    this.counters.noticed++
+    this.#options.counters.noticed++
     if (this.#noticed.size >= MAX_NOTICED) this.#everything = true
     else this.#noticed.add(path)
     this.#soon()
@@ -158,7 +175,7 @@ export class FileChanges {
   }
 
   async #look(paths: readonly string[]): Promise<void> {
-    this.counters.rounds++
+    this.#options.counters.rounds++
     const isMany = paths.length > MAX_RELOADS
     let next = 0
     const work = async () => {

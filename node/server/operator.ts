@@ -14,6 +14,7 @@ import type { Owner } from '../stack/owner.ts'
 import type { ShiftCause } from '../stack/shift-log.ts'
 import type { AccessLogCounters } from './access-log.ts'
 import { clientText } from './client-text.ts'
+import type { Watching } from './file-changes.ts'
 import type { MadeCounters } from './made-variants.ts'
 import type { Reloader } from './reloader.ts'
 
@@ -111,6 +112,8 @@ export interface OperatorHost {
   served(): { readonly responses: Readonly<Record<number, number>>; readonly octets: number }
   /** Of variants that are made in the background; undefined where none are. */
   readonly made?: MadeCounters | undefined
+  /** Of files that are watched; undefined where none are. */
+  watching?(): Watching | undefined
   /** Of the access log; undefined where there is none. */
   logged(): AccessLogCounters | undefined
   now(): number

@@ -4,6 +4,7 @@
  */
 import { collectDefaultMetrics, Registry } from 'prom-client'
 import { SHIFT_BOUNDS_MS } from '../stack/counters.ts'
+import type { Watching } from './file-changes.ts'
 import { byLabel, counter, gauge, histogram, type Metric } from './metric.ts'
 import type { OperatorHost } from './operator.ts'
 
@@ -31,6 +32,7 @@ function servingMetrics(host: OperatorHost): Metric[] {
   const { made } = host
   const log = host.logged()
   const origin = host.origin()
+  const watching = host.watching?.()
   return [
     byLabel('counter', 'gyre_http_responses_total', 'Responses begun, by class of status.', 'class', classes),
     counter('gyre_http_response_octets_total', 'Octets of the responses begun, heads and bodies.', octets),
@@ -60,6 +62,7 @@ function servingMetrics(host: OperatorHost): Metric[] {
           counter('gyre_variants_file_octets_total', 'Octets of files compressed here.', made.fileOctets),
           counter('gyre_variants_octets_total', 'Octets that came of them.', made.codedOctets),
         ]),
+    ...(watching === undefined ? [] : watchMetrics(watching)),
     ...(origin === undefined
       ? []
       : [
@@ -82,6 +85,16 @@ function servingMetrics(host: OperatorHost): Metric[] {
           ),
           counter('gyre_access_log_errors_total', 'Writes that failed.', log.errors),
         ]),
+  ]
+}
+
+function watchMetrics({ directories, events, noticed, rounds, failed }: Watching): Metric[] {
+  return [
+    gauge('gyre_watched_directories', 'Directories watched for files that change.', directories),
+    counter('gyre_watch_events_total', 'Notices of the kernel about watched directories.', events),
+    counter('gyre_watch_noticed_total', 'Those about something that is in the cache.', noticed),
+    counter('gyre_watch_rounds_total', 'Times that files were looked at for such notices.', rounds),
+    counter('gyre_watch_failures_total', 'Watches that were not to be had, or were lost.', failed),
   ]
 }
 

@@ -7,6 +7,7 @@ import type { RequestHead } from '../http/request-head.ts'
 import type { OriginCounters } from '../origin/counters.ts'
 import type { OriginRequest } from '../origin/fields.ts'
 import type { PeerContents } from '../origin/peer-contents.ts'
+import type { Watching } from './file-changes.ts'
 import type { MadeVariants } from './made-variants.ts'
 
 /** Where files come from: `RepresentationSource`, or the simulator's. Answers may come at once. */
@@ -33,6 +34,8 @@ export interface Resources {
   ): void
   /** What the cache in front of origins has done; undefined where no site has one. */
   originCounters?(): OriginCounters | undefined
+  /** What watching files has come to; undefined where no site has files. */
+  watching?(): Watching | undefined
   /** Variants that are made once for the cluster; undefined where there are none. */
   readonly made?: MadeVariants
   /** Called when files were seen to have changed: others should hear of it soon. */

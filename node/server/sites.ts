@@ -21,7 +21,7 @@ import { PeerContents } from '../origin/peer-contents.ts'
 import { OriginSource } from '../origin/source.ts'
 import { encode } from './coder.ts'
 import { ContentTags, tagOf } from './content-tag.ts'
-import { FileChanges, MAX_WATCHED_DIRECTORIES } from './file-changes.ts'
+import { createWatchCounters, FileChanges, MAX_WATCHED_DIRECTORIES, type Watching } from './file-changes.ts'
 import { Loader } from './loader.ts'
 import { MadeVariants } from './made-variants.ts'
 import { RepresentationSource } from './representation-source.ts'
@@ -67,6 +67,7 @@ export class Sites implements Resources {
   readonly #contents = new Contents()
   readonly #origins: OriginOptions
   readonly #originCounters = createOriginCounters()
+  readonly #watchCounters = createWatchCounters()
   readonly peers = new PeerContents({
     content: key => this.#contents.get(key),
     stored: request => this.#storedFor(request),
@@ -158,6 +159,13 @@ export class Sites implements Resources {
     return hasOne ? this.#originCounters : undefined
   }
 
+  watching(): Watching | undefined {
+    const files = [...this.#sites.values()].filter(served => served.kind === 'files')
+    if (files.length === 0) return undefined
+    const directories = files.reduce((sum, { changes }) => sum + changes.watched, 0)
+    return { ...this.#watchCounters, directories }
+  }
+
   loadVersion(
     path: string,
     etag: string,
@@ -245,6 +253,7 @@ export class Sites implements Resources {
       isKnown: path => source.isKnown(path),
       look: (path, isMany) => source.look(path, isMany),
       settled: () => this.onNoticed(),
+      counters: this.#watchCounters,
     })
     return { kind: 'files', settings, loader, source, changes }
   }
