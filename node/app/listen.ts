@@ -10,6 +10,7 @@ import { currentRuntime, type OwnerName, type Runtime } from './runtime.ts'
 import { type Export, ShiftableSocket } from './shiftable-socket.ts'
 import { decode, encode, MAX_TOLD_OCTETS } from './state.ts'
 
+export { betweenRequests } from './between-requests.ts'
 export { GyreError, type GyreErrorCode, ShiftError } from './errors.ts'
 export type { OwnerName, Runtime } from './runtime.ts'
 export { type Export, ShiftableSocket, type Shifted } from './shiftable-socket.ts'

@@ -1,5 +1,4 @@
 /** Applications on streams (`node/app`) while their connections move. */
-import { createServer, type Server } from 'node:http'
 import { PassThrough } from 'node:stream'
 import { MAX_MOVED_OCTETS, MAX_QUEUED_OCTETS } from '../../../node/app/app-connection.ts'
 import {
@@ -422,43 +421,6 @@ describe('shifts that others want', () => {
 })
 
 describe('a stream as others know it', () => {
-  it('carries an HTTP server, whose idle connections move between requests', async () => {
-    const open = new WeakSet<ShiftableSocket>()
-    const between = (socket: ShiftableSocket) => (open.has(socket) ? undefined : null)
-    const servers = new Map<number, Server>()
-    const apps = new Apps(
-      { seed: 12 },
-      { allowHalfOpen: true, export: between },
-      (socket, _state, { id }): void => {
-        const http: Server =
-          servers.get(id) ??
-          createServer((request, response) => {
-            open.add(request.socket as unknown as ShiftableSocket)
-            response.on('finish', () => open.delete(request.socket as unknown as ShiftableSocket))
-            response.sendDate = false
-            request.on('data', () => {}).on('end', () => response.end(`${request.method} by ${id}`))
-          })
-        servers.set(id, http)
-        http.emit('connection', socket)
-      },
-    )
-    const client = apps.client({ raw: true })
-    await apps.run(50)
-    const bodies: string[] = []
-    for (let round = 0; round < 6; round++) {
-      bodies.push(`POST by ${apps.ownerOf(client)}`)
-      client.write('POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello')
-      await apps.run(100)
-      expect(await apps.moved(client)).toMatchObject({ ok: true })
-    }
-    expect(client.transcript.match(/POST by \d/g)).toEqual(bodies)
-    expect(new Set(bodies).size).toBe(3)
-    client.finish()
-    await apps.run(100)
-    expect([client.failure, client.finished]).toEqual([undefined, true])
-    for (const http of servers.values()) http.close()
-  })
-
   it('times out, wherever it lives by then, and not while octets come', async () => {
     const timeouts: number[] = []
     const apps = new Apps({ seed: 13 }, { export: () => null }, (socket, state, { id }) => {
