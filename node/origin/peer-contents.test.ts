@@ -94,6 +94,25 @@ describe('a content by its key', () => {
     expect(nodes.waiting).toBe(0)
   })
 
+  it('is counted as long as it comes, so that many of them find no room', async () => {
+    const nodes = new Nodes()
+    const contents = new Contents()
+    const object = await contentOf('/a', octetsOf(PART_OCTETS + 1))
+    contents.add(object)
+    nodes.add(1, contents)
+    const two = nodes.add(2, new Contents())
+    const counted: number[] = []
+    nodes.change = envelope => {
+      counted.push(two.loadingOctets)
+      return counted.length < 4 ? envelope : undefined
+    }
+    const lost = asked(two, 1, object.key)
+    expect(counted).toEqual([0, 0, object.length, object.length])
+    nodes.expire()
+    expect(await lost).toBeUndefined()
+    expect(two.loadingOctets).toBe(0)
+  })
+
   it.each<[string, (envelope: Envelope) => Envelope]>([
     ['more than was announced', ([a, b, c, , part]) => [a, b, c, 2, part]],
     ['more than there is memory for', ([a, b, c, , part]) => [a, b, c, 2 ** 40, part]],
@@ -167,6 +186,28 @@ describe('a cluster in front of an origin', () => {
     second().store.remove('/a')
     await second().get('/a')
     expect(origin.requests).toHaveLength(3)
+  })
+
+  it.each<[string, (facts: unknown[]) => unknown[]]>([
+    ['is stale', facts => [...facts.slice(0, 4), [70, 60, 0, 0, true]]],
+    ['another request selects', facts => [...facts.slice(0, 2), ['x-who'], 'x-who: b', facts[4]]],
+  ])('asks it again where what a peer tells %s', async (_what, change) => {
+    await first().get('/a')
+    nodes.holders.set('/a', [1])
+    nodes.change = envelope =>
+      envelope[1] === 3 ? [...envelope.slice(0, 4), change(envelope[4] as unknown[])] : envelope
+    expect((await second().get('/a')).fields['cache-status']).toBe('gyre; fwd=uri-miss; stored')
+    expect(origin.requests).toHaveLength(2)
+  })
+
+  it('counts the time that a peer takes to send it (RFC 9111 §4.2.3)', async () => {
+    await first().get('/a')
+    nodes.holders.set('/a', [1])
+    nodes.change = envelope => {
+      if (envelope[1] === 1) second().passedMs += 5_000
+      return envelope
+    }
+    expect((await second().get('/a')).fields.age).toBe('5')
   })
 
   it('RFC 9112 §11.1: takes no line end from a peer into a head', async () => {

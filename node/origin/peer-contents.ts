@@ -63,6 +63,8 @@ export class PeerContents {
   #host: PeerHost | undefined
   readonly #asked = new Map<number, { readonly from: number; readonly answered: (answer: Answer) => void }>()
   #token = 0
+  /** Octets of contents that are on their way here. */
+  loadingOctets = 0
 
   constructor(options: PeerContentsOptions) {
     this.#options = options
@@ -84,17 +86,24 @@ export class PeerContents {
   /** The octets of a content that `from` has, unchecked; undefined where they cannot be had in time. */
   content(from: number, key: string, done: (octets: Uint8Array | undefined) => void): void {
     let whole: Uint8Array | undefined
+    const end = (octets: Uint8Array | undefined) => {
+      this.loadingOctets -= whole?.length ?? 0
+      done(octets)
+    }
     const next = (offset: number) => {
       this.#ask(from, [ASK_CONTENT], [key, offset], answer => {
         const [total, part] = answer ?? []
-        if (!isCount(total) || !(part instanceof Uint8Array)) return done(undefined)
-        if (whole === undefined && !this.#options.room(total)) return done(undefined)
-        whole ??= new Uint8Array(total)
-        const end = offset + part.length
-        if (whole.length !== total || end > total || (part.length === 0 && total > 0)) return done(undefined)
+        if (!isCount(total) || !(part instanceof Uint8Array)) return end(undefined)
+        if (whole === undefined) {
+          if (!this.#options.room(total)) return end(undefined)
+          whole = new Uint8Array(total)
+          this.loadingOctets += total
+        }
+        const upTo = offset + part.length
+        if (whole.length !== total || upTo > total || (part.length === 0 && total > 0)) return end(undefined)
         whole.set(part, offset)
-        if (end === total) done(whole)
-        else next(end)
+        if (upTo === total) end(whole)
+        else next(upTo)
       })
     }
     next(0)

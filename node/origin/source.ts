@@ -355,12 +355,13 @@ export class OriginSource {
       peers && (await new Promise<PeerResponse | undefined>(done => peers.response(request, done)))
     if (filled === undefined || this.#retired) return undefined
     const { facts, tag, octets } = filled
-    if ((await tagOf(octets)) !== tag) return undefined
+    const isSelected = selectingOf(request, facts.vary) === facts.selecting
+    if (!isSelected || !isFresh(facts.freshness, this.#now()) || (await tagOf(octets)) !== tag)
+      return undefined
     this.counters.peerFills++
     const { settings } = this.#options
     const siteLines = representationLines(settings, pathOf(request.target))
-    const freshness: Freshness = { ...facts.freshness, receivedAt: this.#now() }
-    return this.#keep(request.path, new StoredResponse({ ...facts, freshness, siteLines }), tag, octets)
+    return this.#keep(request.path, new StoredResponse({ ...facts, siteLines }), tag, octets)
   }
 
   #judge(status: number, fields: readonly Field[], request: OriginRequest, delay: number) {

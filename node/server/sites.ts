@@ -289,7 +289,7 @@ export class Sites implements Resources {
 
   /** Octets that are being read, of all sites. */
   #loading(): number {
-    let octets = 0
+    let octets = this.peers.loadingOctets
     for (const served of this.#sites.values()) {
       octets += served.kind === 'files' ? served.loader.loadingOctets : served.source.loadingOctets
     }
