@@ -417,6 +417,16 @@ describe('the way there and back', () => {
     expect(origin.requests).toHaveLength(0)
   })
 
+  it('counts what the cache has no place for as long as it is sent', async () => {
+    const octets = 3 * 1_048_576
+    stand({ cacheOctets: 1_048_576 })
+    serves({ 'Cache-Control': 'max-age=60' }, 'x'.repeat(octets))
+    const found = await front.found(front.head('/a'))
+    expect(front.store.count).toBe(0)
+    expect(front.store.outsideOctets).toBeGreaterThanOrEqual(octets)
+    expect(found.kind).toBe('response')
+  })
+
   it('leaves nothing behind in the store once it is retired', async () => {
     serves({ 'Cache-Control': 'max-age=60' })
     const asked = front.get('/a')

@@ -330,7 +330,7 @@ export class OriginSource {
     }
     const object = this.#contentOf(name, tag, octets)
     object.response = response
-    if (!this.#retired) this.#store.put(object, this.#now())
+    if (this.#retired || this.#store.put(object, this.#now()) === 'too-large') this.#store.outside(object)
     return object
   }
 
