@@ -144,3 +144,19 @@ async function endless(socket: Socket, head: string, more: string, everyMs = 0):
     else await new Promise(resolve => setImmediate(resolve))
   }
 }
+
+it('RFC 9110 §9.2.2: asks once more where an idle connection ends under the request', async () => {
+  const origin = await rawOrigin(socket => {
+    socket.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nab')
+    socket.once('data', () => socket.resetAndDestroy())
+  })
+  const front = new TestFront(origin.url)
+  try {
+    for (const target of ['/a', '/b', '/c']) {
+      expect(await front.get(target)).toMatchObject({ status: 200, body: 'ab' })
+    }
+  } finally {
+    front.source.retire()
+    await origin.stop()
+  }
+})

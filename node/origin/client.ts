@@ -103,13 +103,19 @@ export class OriginClient {
     // From the beginning to the end of the head, however it trickles in.
     let timer = setTimeout(() => total.abort(new Silence()), this.#limits.connectMs + this.#limits.headMs)
     try {
-      const response = await this.#agent.request({
-        origin: this.origin,
-        path: target,
-        method: 'GET',
-        headers: fields.flat(),
-        signal: total.signal,
-        responseHeaders: 'raw',
+      const ask = () =>
+        this.#agent.request({
+          origin: this.origin,
+          path: target,
+          method: 'GET',
+          headers: fields.flat(),
+          signal: total.signal,
+          responseHeaders: 'raw',
+        })
+      // An idle connection may have ended while the request was on its way: GET may be repeated (RFC 9110 §9.2.2).
+      const response = await ask().catch(error => {
+        if (ENDED.includes((error as { code?: string }).code ?? '')) return ask()
+        throw error
       })
       clearTimeout(timer)
       timer = setTimeout(() => total.abort(new Silence()), MAX_BODY_MS)
@@ -172,17 +178,10 @@ class Refusal extends Error {
 }
 
 const TIMEOUTS = ['UND_ERR_CONNECT_TIMEOUT', 'UND_ERR_HEADERS_TIMEOUT', 'UND_ERR_BODY_TIMEOUT', 'ETIMEDOUT']
+/** A connection that stood does no more. */
+const ENDED = ['ECONNRESET', 'EPIPE', 'UND_ERR_SOCKET']
 /** Nothing that the origin said: the way there, or its end. */
-const DISCONNECTED = [
-  'ECONNREFUSED',
-  'ECONNRESET',
-  'EHOSTUNREACH',
-  'ENETUNREACH',
-  'ENOTFOUND',
-  'EAI_AGAIN',
-  'EPIPE',
-  'UND_ERR_SOCKET',
-]
+const DISCONNECTED = [...ENDED, 'ECONNREFUSED', 'EHOSTUNREACH', 'ENETUNREACH', 'ENOTFOUND', 'EAI_AGAIN']
 
 function faultOf(error: unknown): Fetched {
   const { code = '', message = String(error) } = error as { code?: string; message?: string }
