@@ -254,6 +254,20 @@ describe('what nobody else may have', () => {
     await origin.start(origin.port)
   })
 
+  it.each<[string, string | undefined, string]>([
+    ['nothing of how long', undefined, 'for b'],
+    ['that it is public', 'public', 'for a'],
+    ['how long', 'max-age=60', 'for a'],
+  ])('RFC 9111 §4.2.2: of an answer to a Cookie that says %s', async (_what, control, second) => {
+    origin.handle = ({ headers }, response) => {
+      response.setHeader('Last-Modified', 'Sun, 06 Nov 1994 08:49:37 GMT')
+      if (control !== undefined) response.setHeader('Cache-Control', control)
+      response.end(`for ${headers.cookie}`)
+    }
+    expect((await front.get('/a', { Cookie: 'a' })).body).toBe('for a')
+    expect((await front.get('/a', { Cookie: 'b' })).body).toBe(second)
+  })
+
   it('keeps several Set-Cookie lines apart (RFC 9110 §5.3)', async () => {
     serves({ 'Set-Cookie': ['a=b; Expires=Sun, 06 Nov 1994 08:49:37 GMT', 'c=d'] })
     expect((await front.get('/a')).head).toContain('Set-Cookie: c=d\r\n')

@@ -366,7 +366,8 @@ export class OriginSource {
 
   #judge(status: number, fields: readonly Field[], request: OriginRequest, delay: number) {
     const times = { now: this.#now(), nowSecond: this.#options.nowSecond(), delay }
-    return judge({ status, fields }, isAuthorized(request), times)
+    const hasCookie = fieldValue(request.fields, 'cookie') !== undefined
+    return judge({ status, fields }, isAuthorized(request), times, hasCookie)
   }
 
   #response(

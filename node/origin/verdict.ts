@@ -32,11 +32,15 @@ const NUMBERS = ['max-age', 's-maxage', 'stale-while-revalidate', 'stale-if-erro
 
 type Directives = ReadonlyMap<string, string | true>
 
-/** The freshness of a response that may be stored, or undefined. `isAuthorized`: the request had Authorization (§3.5). */
+/**
+ * The freshness of a response that may be stored, or undefined. `isAuthorized`: the request had Authorization (§3.5);
+ * `hasCookie`: it may be of one client, so that how long it is fresh is not guessed (§4.2.2), nor a time its validator.
+ */
 export function judge(
   { status, fields }: Answer,
   isAuthorized: boolean,
   times: Times,
+  hasCookie = false,
 ): Freshness | undefined {
   // §4.1: nothing that is asked later can match it. Set-Cookie is one client's, whatever else is said (§7.3).
   if (fieldValue(fields, 'vary')?.includes('*') || fieldValue(fields, 'set-cookie') !== undefined)
@@ -48,10 +52,12 @@ export function judge(
     { status, headers: policyHeaders(fields, directives, times.nowSecond) },
   )
   if (!policy.storable()) return undefined
+  const isGuessed = hasCookie && !isSaid(fields, directives)
+  if (isGuessed && fieldValue(fields, 'etag') === undefined) return undefined
   const must = ['no-cache', 'must-revalidate', 'proxy-revalidate', 's-maxage'].some(name =>
     directives.has(name),
   )
-  const lifetime = Math.min(MAX_SECONDS, Math.max(0, policy.maxAge()))
+  const lifetime = isGuessed ? 0 : Math.min(MAX_SECONDS, Math.max(0, policy.maxAge()))
   return {
     receivedAt: times.now,
     initialAge: initialAge(fields, times),
@@ -62,6 +68,12 @@ export function judge(
     // What was never fresh may differ from client to client: the validation alone tells.
     ifDisconnected: !must && lifetime > 0,
   }
+}
+
+/** Whether the origin speaks of shared caches, or of a time. */
+function isSaid(fields: readonly Field[], directives: Directives): boolean {
+  const isDirected = ['public', 'max-age', 's-maxage'].some(name => directives.has(name))
+  return isDirected || fieldValue(fields, 'expires') !== undefined
 }
 
 /** corrected_initial_age of §4.2.3. */
