@@ -5,7 +5,7 @@
 import { type ChildProcess, type StdioOptions, spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
 import type { Readable } from 'node:stream'
-import type { Endpoint } from '../options.ts'
+import { ADMIN_TOKEN_VARIABLE, type Endpoint, SECRET_VARIABLE } from '../options.ts'
 import { withAdminSocket } from './admin-socket.ts'
 import { UpError } from './errors.ts'
 import { identifyOwn, type ProcessId, signal, terminate } from './processes.ts'
@@ -126,7 +126,7 @@ export class SupervisedRole {
     const child = spawn(program, args, {
       stdio,
       detached: true,
-      env: { ...process.env, ...environment },
+      env: { ...withoutSecrets(process.env), ...environment },
     })
     this.#child = child
     this.#ready = false
@@ -201,6 +201,12 @@ export class SupervisedRole {
     }, delayMs)
     this.#handlers.changed()
   }
+}
+
+/** A role, and an application that it runs, is told no more than is its business. */
+function withoutSecrets(environment: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  const { [ADMIN_TOKEN_VARIABLE]: _token, [SECRET_VARIABLE]: _secret, ...others } = environment
+  return others
 }
 
 function isReady(message: unknown): boolean {
