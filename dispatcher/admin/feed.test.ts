@@ -152,6 +152,16 @@ it('hears what an owner has to say before it ends', async () => {
   expect(frame.shifts.map(([connection, from, to]) => [connection, from, to])).toEqual([[3, 1, 2]])
 })
 
+it('tells a shift once, also where it was asked for it twice at a time', async () => {
+  source.open(9)
+  await tick()
+  await tick()
+  source.shift(3, 2)
+  const { shifts } = feed.tick()
+  await feed.farewell(1)
+  expect([...shifts, ...(await tick()).shifts].map(([connection]) => connection)).toEqual([3])
+})
+
 it('asks no more than 32 owners in a period', async () => {
   source = new TestSource(200)
   feed = new Feed(source, () => now)

@@ -210,26 +210,29 @@ export class Feed {
   #answered(id: number, owner: Known, watched: Watched): void {
     const at = this.#now()
     const isFirst = owner.watched === undefined
+    // A farewell may be asked for while another answer is under way, which tells the same.
+    const told = owner.watched?.pid === watched.pid ? owner.watched.seq : 0
     // Another run: its counters begin anew, and it knows nothing of what we know.
     owner.fresh = !isFirst && owner.watched?.pid !== watched.pid
     if (isFirst || owner.fresh) owner.before = watched
     owner.watched = watched
     owner.lagMs = Math.max(owner.lagMs, watched.figures.lagMsNow)
     for (const shift of watched.shifts) {
-      const [, connection, to, cause, refusal, ago, ms, preparedMs, committedMs] = shift
+      const [seq, connection, to, cause, refusal, ago, ms, preparedMs, committedMs] = shift
+      if (seq <= told) continue
       if (refusal === '') this.#history.pause(at - ago, ms - committedMs)
       // What was before we watched is history, not news.
       if (isFirst) continue
       const when = Math.round(at - ago)
       this.#shifts.push([connection, id, to, cause, refusal, when, ms, preparedMs, committedMs])
     }
-    const told = new Set<number>()
+    const listed = new Set<number>()
     for (const row of watched.sockets.slice(0, MAX_SAMPLED)) {
-      told.add(row[0] as number)
+      listed.add(row[0] as number)
       this.#socket(id, row)
     }
     for (const socket of this.#sockets.values()) {
-      if (socket.owner === id && !told.has(socket.id) && socket.missingAt === Number.POSITIVE_INFINITY) {
+      if (socket.owner === id && !listed.has(socket.id) && socket.missingAt === Number.POSITIVE_INFINITY) {
         socket.missingAt = at
       }
     }
