@@ -38,6 +38,10 @@ function tokenFromAddress(): string | undefined {
 }
 
 let token = tokenFromAddress()
+/** Where the page is open already, the address of the next run differs in its fragment alone, and loads nothing. */
+addEventListener('hashchange', () => {
+  token = tokenFromAddress()
+})
 
 export function hasToken(): boolean {
   return token !== undefined

@@ -119,7 +119,7 @@ function Top() {
 function Facts() {
   const { demo } = cluster
   const owner = staircase.ended ? undefined : cluster.owner(staircase.owner ?? -1)
-  const done = staircase.shifts.filter(([, , , , refusal]) => refusal === '').length
+  const { done } = staircase
   const socket = cluster.sockets.get(staircase.id ?? -1)
   const isDemo =
     demo !== undefined && demo.state !== 'none' && (socket === undefined || socket.client === demo.client)

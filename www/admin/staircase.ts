@@ -10,6 +10,8 @@ import { colourOf, themeOf } from './palette.ts'
 
 /** Ten a second: ten minutes; of a longer one the beginning is thinned out. */
 const MAX_SAMPLES = 6_000
+/** Hairlines, the newest: a connection that is watched for days may be shifted without end. */
+const MAX_SHIFTS = 1_000
 const LEAST_SPAN_MS = 12_000
 const PAD = { left: 64, right: 14, top: 30, bottom: 26 }
 
@@ -27,6 +29,8 @@ export class Staircase implements Picture {
   #samples: Sample[] = []
   #shifts: FeedShift[] = []
   #ended = false
+  #done = 0
+  #longestPauseMs = 0
   /** Of the download, where that is known. */
   size = 0
 
@@ -38,7 +42,7 @@ export class Staircase implements Picture {
         if (id === this.#id) this.#ended = true
       },
       framed: frame => {
-        for (const shift of frame.shifts) if (shift[0] === this.#id) this.#shifts.push(shift)
+        for (const shift of frame.shifts) if (shift[0] === this.#id) this.#add(shift)
         this.#sample(frame.at)
       },
     })
@@ -52,8 +56,9 @@ export class Staircase implements Picture {
     return this.#ended
   }
 
-  get shifts(): readonly FeedShift[] {
-    return this.#shifts
+  /** Shifts, without those that were refused. */
+  get done(): number {
+    return this.#done
   }
 
   get owner(): number | undefined {
@@ -70,17 +75,30 @@ export class Staircase implements Picture {
 
   /** The longest pause of a shift, from COMMIT to the word of the new owner. */
   get longestPauseMs(): number {
-    return Math.max(0, ...this.#shifts.map(shift => shift[6] - shift[8]))
+    return this.#longestPauseMs
   }
 
   track(socket: Socket): void {
     if (socket.id === this.#id) return
     this.#id = socket.id
     this.#samples = []
-    this.#shifts = this.#cluster.recent.filter(([id]) => id === socket.id)
+    this.#shifts = []
+    this.#done = 0
+    this.#longestPauseMs = 0
+    for (const shift of this.#cluster.recent) if (shift[0] === socket.id) this.#add(shift)
     this.#ended = false
     this.size = 0
     this.#sample(this.#cluster.now())
+  }
+
+  /** Nobody waits for a shift that was refused. */
+  #add(shift: FeedShift): void {
+    const [, , , , refusal, , ms, , committedMs] = shift
+    if (refusal !== '') return
+    this.#done++
+    this.#longestPauseMs = Math.max(this.#longestPauseMs, ms - committedMs)
+    this.#shifts.push(shift)
+    if (this.#shifts.length > MAX_SHIFTS) this.#shifts.shift()
   }
 
   #sample(at: number): void {
@@ -189,8 +207,7 @@ export class Staircase implements Picture {
   #hairlines(context: CanvasRenderingContext2D, x: (at: number) => number, height: number): void {
     const { ink, soft } = themeOf()
     let free = 0
-    for (const [, , , , refusal, endedAt, ms, , committedMs] of this.#shifts) {
-      if (refusal !== '') continue
+    for (const [, , , , , endedAt, ms, , committedMs] of this.#shifts) {
       const at = Math.round(x(endedAt)) + 0.5
       if (at < PAD.left) continue
       context.strokeStyle = ink
