@@ -64,7 +64,7 @@ export function takeAcknowledgement(tcb: Tcb, segment: Segment, ack: Seq, now: n
   const hasSack = tcb.sack && segment.sackCount > 0
   const oldWindow = snd.wnd
   if (acked >= 0) updateWindow(tcb, segment, ack)
-  if (acked <= 0 && !hasSack && sent.head === sent.tail) return
+  if (acked <= 0 && !hasSack && sent.head === sent.tail && !recovery.probeOut) return
   clearDelivery(delivery)
   report.highest = ack
   report.hasDuplicate = false
@@ -84,9 +84,9 @@ export function takeAcknowledgement(tcb: Tcb, segment: Segment, ack: Seq, now: n
   }
   if (acked > 0) {
     hystartRound(tcb)
-    settleLossProbe(tcb, ack, report.duplicateRight, report.hasDuplicate)
     endDsackRound(tcb)
   }
+  settleLossProbe(tcb, ack, report, acked === 0 && !hasSack && isPure(segment) && oldWindow === snd.wnd)
   recover(tcb, acked > 0, now)
   if (acked > 0) {
     armRetransmission(tcb, now)
@@ -146,6 +146,11 @@ function windowChanged(tcb: Tcb, wnd: number): void {
 }
 
 /** RFC 5681 §2, for a peer without SACK: a duplicate tells that one segment has left the network. */
+/** Nothing but an acknowledgement. */
+function isPure(segment: Segment): boolean {
+  return segment.payloadLength === 0 && (segment.flags & (SYN | FIN)) === 0
+}
+
 function countDuplicates(tcb: Tcb, segment: Segment, acked: number, oldWindow: number): void {
   const { recovery, snd, sent } = tcb
   if (acked > 0) {
@@ -154,7 +159,7 @@ function countDuplicates(tcb: Tcb, segment: Segment, acked: number, oldWindow: n
     else recovery.duplicates = Math.max(0, recovery.duplicates - (segments - 1))
     return
   }
-  if (acked < 0 || segment.payloadLength > 0 || (segment.flags & (SYN | FIN)) !== 0) return
+  if (acked < 0 || !isPure(segment)) return
   if (oldWindow !== snd.wnd || sent.head === sent.tail || recovery.phase === 'LOSS') return
   if ((recovery.duplicates + 1) * snd.mss > diff(snd.nxt, snd.una)) return
   recovery.duplicates++

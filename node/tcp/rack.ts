@@ -4,6 +4,7 @@
  */
 import { reduce } from './congestion.ts'
 import { backedOff } from './rtt.ts'
+import type { SackReport } from './sack.ts'
 import {
   type Delivery,
   endOf,
@@ -137,26 +138,33 @@ export function detectRenoLoss(tcb: Tcb, advanced: boolean): boolean {
 
 /** RFC 8985 §7.2: after new data and after an advance of SND.UNA. */
 export function scheduleLossProbe(tcb: Tcb, now: number): void {
-  const { rtt, sent, timers } = tcb
+  const { recovery, rtt, sent, timers } = tcb
   timers.lossProbe = NEVER
-  if (!tcb.sack || sentCount(sent) === 0 || tcb.recovery.phase !== 'OPEN') return
-  if (sent.sacked > 0 || sent.lost > 0 || tcb.recovery.probeOut) return
+  if (!tcb.sack || sentCount(sent) === 0 || recovery.phase !== 'OPEN') return
+  if (sent.sacked > 0 || sent.lost > 0 || recovery.probeOut) return
   let pto = DEFAULT_PTO_MS
   if (rtt.srttMs > 0) {
-    const single = diff(tcb.snd.nxt, tcb.snd.una) <= tcb.snd.mss
-    pto = 2 * rtt.srttMs + (single ? MAX_ACK_DELAY_MS : PTO_GRAIN_MS)
+    // A receiver delays also what it owes for several segments while its application does not read.
+    const delayed = recovery.probeNeedless || diff(tcb.snd.nxt, tcb.snd.una) <= tcb.snd.mss
+    pto = 2 * rtt.srttMs + (delayed ? MAX_ACK_DELAY_MS : PTO_GRAIN_MS)
   }
   timers.lossProbe = Math.min(now + pto, timers.rto)
 }
 
-/** RFC 8985 §7.4.2: whether the probe repaired a loss that nothing else saw; then cwnd owes a reduction. */
-export function settleLossProbe(tcb: Tcb, ack: Seq, duplicateEnd: Seq, hasDuplicate: boolean): void {
+/**
+ * RFC 8985 §7.4.2, for every acknowledgement: whether the probe repaired a loss that nothing else saw; then cwnd owes a
+ * reduction. `isDuplicate`: it says nothing new, as the answer to a needless probe of a receiver without D-SACK.
+ */
+export function settleLossProbe(tcb: Tcb, ack: Seq, report: SackReport, isDuplicate: boolean): void {
   const { congestion, recovery } = tcb
   if (!recovery.probeOut || lt(ack, recovery.probeEnd)) return
-  if (!recovery.probeRetransmits || (hasDuplicate && duplicateEnd === recovery.probeEnd)) {
+  if (!recovery.probeRetransmits || isDuplicate) recovery.probeOut = false
+  else if (report.hasDuplicate && report.duplicateRight === recovery.probeEnd) {
     recovery.probeOut = false
+    recovery.probeNeedless = true
   } else if (gt(ack, recovery.probeEnd)) {
     recovery.probeOut = false
+    recovery.probeNeedless = false
     if (recovery.phase !== 'OPEN') return
     tcb.config.counters.TCPLossProbeRecovery++
     reduce(tcb)

@@ -220,6 +220,51 @@ describe('the tail loss probe (RFC 8985 §7)', () => {
   })
 })
 
+describe('a probe of what had arrived (RFC 8985 §7.4.2)', () => {
+  const last = 2 * MSS
+  const probed = () => {
+    const tcb = inFlight(3)
+    expire(tcb, pollAt(tcb))
+    segmentsSent(tcb, NOW + 30)
+    return tcb
+  }
+
+  it.each([
+    ['that the receiver reports by D-SACK', { sack: [last - 3 * MSS, last - 2 * MSS] }],
+    ['that a receiver without D-SACK answers', {}],
+  ])('costs nothing where the delayed acknowledgement crosses it, %s', (_, duplicate) => {
+    const tcb = probed()
+    arrives(tcb, { window: WINDOW }, NOW + 45)
+    arrives(tcb, { window: WINDOW, ...duplicate }, NOW + 50)
+    send(tcb, new Uint8Array(MSS))
+    drain(tcb, NOW + 51)
+    arrives(tcb, { window: WINDOW }, NOW + 70)
+    expect(tcb.config.counters.TCPLossProbeRecovery).toBe(0)
+  })
+
+  it('makes the next ones wait as long as receivers delay acknowledgements, until one was needed', () => {
+    const waitOf = (tcb: Tcb, at: number) => {
+      for (let count = 0; count < 3; count++) {
+        send(tcb, new Uint8Array(MSS))
+        drain(tcb, at)
+      }
+      return tcb.timers.lossProbe - at
+    }
+    const tcb = probed()
+    arrives(tcb, { window: WINDOW, sack: [last, last + MSS] }, NOW + 50)
+    expect(waitOf(tcb, NOW + 60)).toBeGreaterThan(200)
+    const at = tcb.timers.lossProbe
+    expire(tcb, at)
+    expect(segmentsSent(tcb, at)).toEqual(['again 2+1'])
+    arrives(tcb, { window: WINDOW }, at + 20)
+    send(tcb, new Uint8Array(MSS))
+    drain(tcb, at + 21)
+    arrives(tcb, { window: WINDOW }, at + 40)
+    expect(tcb.config.counters.TCPLossProbeRecovery).toBe(1)
+    expect(waitOf(tcb, at + 50)).toBeLessThan(200)
+  })
+})
+
 describe('the retransmission timeout (RFC 6298)', () => {
   it('MUST-19: backs off exponentially and starts again slowly', () => {
     const tcb = inFlight(1, { rtoMaxMs: 3_000 })

@@ -227,6 +227,8 @@ export interface RecoveryState {
   probeOut: boolean
   probeRetransmits: boolean
   probeEnd: Seq
+  /** The last probe sent something again for nothing: its receiver delays acknowledgements. */
+  probeNeedless: boolean
 }
 
 /** RFC 8985 §6.1. */
@@ -434,6 +436,7 @@ function createRecovery(iss: Seq): RecoveryState {
     probeOut: false,
     probeRetransmits: false,
     probeEnd: iss,
+    probeNeedless: false,
   }
 }
 

@@ -166,6 +166,7 @@ export const TRAVELS: Travels<Tcb> = {
     probeOut: 'flag',
     probeRetransmits: 'flag',
     probeEnd: 'send-seq',
+    probeNeedless: 'flag',
   },
   rack: {
     xmitAt: 'instant-or-never',
