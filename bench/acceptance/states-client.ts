@@ -24,7 +24,7 @@ export interface StateReport {
   readonly localPort: number
   /** Octets of bodies, all of which were right where `error` is empty. */
   readonly octets: number
-  /** Between two arrivals of octets, from the time when the state was reached. */
+  /** Between two arrivals of octets, while any are owed, from the time when the state was reached. */
   readonly longestGapMs: number
   readonly error: string
 }
@@ -70,6 +70,8 @@ class Line {
   }
 
   expect(name: FileName): void {
+    // Until now nothing was owed.
+    if (this.#expected.length === 0) this.#lastAt = performance.now()
     this.#expected.push(name)
   }
 
@@ -175,6 +177,7 @@ const CASES: Readonly<Record<string, Case>> = {
       line.socket.write(requestOf('small.bin').slice(0, HALF))
     },
     goOn: line => {
+      line.measure()
       line.socket.write(requestOf('small.bin').slice(HALF))
     },
   },
@@ -188,6 +191,7 @@ const CASES: Readonly<Record<string, Case>> = {
       line.socket.write(requestOf('small.bin').slice(0, HALF))
     },
     goOn: line => {
+      line.measure()
       line.socket.write(requestOf('small.bin').slice(HALF))
     },
   },
