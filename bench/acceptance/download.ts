@@ -1,6 +1,6 @@
 /**
  * A program for the client's namespace: downloads one URL over the kernel's own TCP and prints, as one line of JSON, what came
- * of it. Arguments: URL.
+ * of it. Arguments: URL, and the octets a second that it reads, if not all that come.
  */
 import { createHash } from 'node:crypto'
 import { get } from 'node:http'
@@ -22,7 +22,7 @@ export interface Download {
   readonly error: string
 }
 
-function download(url: string): Promise<Download> {
+function download(url: string, rate: number): Promise<Download> {
   return new Promise(resolve => {
     const hash = createHash('sha256')
     const startedAt = performance.now()
@@ -54,6 +54,10 @@ function download(url: string): Promise<Download> {
         lastAt = now
         octets += chunk.length
         hash.update(chunk)
+        const early = (octets * 1000) / rate - (now - startedAt)
+        if (early < HEARTBEAT_MS) return
+        response.pause()
+        setTimeout(() => response.resume(), early)
       })
       response.on('end', () => finish(response.complete ? '' : 'incomplete'))
       response.on('error', error => finish(error.message))
@@ -63,6 +67,6 @@ function download(url: string): Promise<Download> {
   })
 }
 
-const result = await download(process.argv[2] ?? '')
+const result = await download(process.argv[2] ?? '', Number(process.argv[3] ?? Number.POSITIVE_INFINITY))
 process.stdout.write(`${JSON.stringify(result)}\n`)
 process.exit(0)

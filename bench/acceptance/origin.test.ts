@@ -3,13 +3,14 @@ import { createHash, randomFillSync } from 'node:crypto'
 import { createServer, type Server as HttpServer, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { AdminClient } from '../../dispatcher/admin/client.ts'
-import { type ClusterState, withCluster } from '../local-cluster.ts'
+import { type ClusterState, program, withCluster } from '../local-cluster.ts'
 import { inNamespace, run } from '../process.ts'
+import type { Download } from './download.ts'
 
 const asRoot = process.getuid?.() === 0 ? describe : describe.skip
 const SIZE = 8 * 1_048_576
-/** So that a download takes two seconds, and is moved many times. */
-const RATE = '4M'
+/** Octets a second that the client reads: long enough to move its connection often, also to nodes that must fetch the body first. */
+const RATE = 3_000_000
 const PERIOD_MS = 100
 
 const large = randomFillSync(Buffer.alloc(SIZE))
@@ -70,10 +71,7 @@ asRoot('a cluster in front of an origin', () => {
   }
 
   /** A slow download whose connection changes its owner all the time. */
-  async function shifted(
-    state: ClusterState,
-    target: string,
-  ): Promise<{ sha256: string | undefined; shifts: number }> {
+  async function shifted(state: ClusterState, target: string): Promise<{ sha256: string; shifts: number }> {
     const client = new AdminClient(state.admin, state.token)
     let running = true
     let shifts = 0
@@ -84,7 +82,8 @@ asRoot('a cluster in front of an origin', () => {
       }
     })()
     try {
-      const { sha256 } = await get(state, target, '--limit-rate', RATE)
+      const url = `http://${state.vip}${target}`
+      const { sha256 } = await program<Download>(state.clientNamespace, 'download', url, `${RATE}`)
       return { sha256, shifts }
     } finally {
       running = false
@@ -96,9 +95,9 @@ asRoot('a cluster in front of an origin', () => {
     const { port } = origin.address() as AddressInfo
     const flags = {
       name: 'gyre-to',
-      vip: '10.77.124.1',
-      vip6: 'fd77:124::1',
-      admin: '127.0.0.1:8924',
+      vip: '10.77.125.1',
+      vip6: 'fd77:125::1',
+      admin: '127.0.0.1:8925',
       nodes: 3,
     }
     await withCluster({ ...flags, more: ['--origin', `http://127.0.0.1:${port}`] }, async state => {
