@@ -109,6 +109,20 @@ it('samples 100,000 connections, stably, and counts them all', async () => {
   expect(feed.full().sockets.some(([id]) => id === outside)).toBe(true)
 })
 
+it('knows the clients of its sample also where more came at once than there was room for', async () => {
+  source.open(400)
+  for (let turn = 0; turn < 3; turn++) await tick()
+  source.open(3_000)
+  for (let turn = 0; turn < 12; turn++) await tick()
+  const { sockets } = feed.full()
+  expect(sockets.length).toBeGreaterThan(MAX_SOCKETS / 2)
+  expect(sockets.filter(([, , , , , , , , client]) => client === '')).toEqual([])
+  // And does not go on asking for what it knows.
+  source.queries.length = 0
+  for (let turn = 0; turn < 3; turn++) await tick()
+  expect(source.queries.some(([, { fresh }]) => fresh)).toBe(false)
+})
+
 it('counts octets beyond 4 GiB, and does not believe an older owner', async () => {
   source.open(1)
   for (let turn = 0; turn < 12; turn++) {

@@ -229,7 +229,8 @@ export class Feed {
     const listed = new Set<number>()
     for (const row of watched.sockets.slice(0, MAX_SAMPLED)) {
       listed.add(row[0] as number)
-      this.#socket(id, row)
+      // There was no room for it when the words came: all are asked for anew.
+      if (!this.#socket(id, row)) owner.fresh = true
     }
     for (const socket of this.#sockets.values()) {
       if (socket.owner === id && !listed.has(socket.id) && socket.missingAt === Number.POSITIVE_INFINITY) {
@@ -238,11 +239,13 @@ export class Feed {
     }
   }
 
-  #socket(owner: number, row: WatchedSocket): void {
+  /** False where it is new, and came without its words. */
+  #socket(owner: number, row: WatchedSocket): boolean {
     const [id, , wrapped, , shifts] = row as readonly number[]
     let socket = this.#sockets.get(id as number)
+    const isKnown = socket !== undefined
     if (socket === undefined) {
-      if (this.#sockets.size >= MAX_SOCKETS) return
+      if (this.#sockets.size >= MAX_SOCKETS) return true
       socket = {
         ...{ id: id as number, owner, row, octets: row[7] as number, wrapped: wrapped as number },
         ...{ words: ['', '', 0], wordsChanged: true, changed: true, missingAt: Number.POSITIVE_INFINITY },
@@ -250,7 +253,7 @@ export class Feed {
       this.#sockets.set(socket.id, socket)
     }
     // An older owner's word may come after a newer owner's.
-    if ((shifts as number) < (socket.row[4] as number)) return
+    if ((shifts as number) < (socket.row[4] as number)) return true
     socket.missingAt = Number.POSITIVE_INFINITY
     const more = ((wrapped as number) - socket.wrapped) >>> 0
     if (more < 2 ** 31) {
@@ -265,6 +268,7 @@ export class Feed {
     if (!same || socket.wordsChanged) socket.changed = true
     socket.owner = owner
     socket.row = row.slice(0, 7)
+    return isKnown || row.length > 8
   }
 
   #sweep(at: number): void {
