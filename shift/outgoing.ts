@@ -46,7 +46,7 @@ export interface OutgoingHost {
   send(to: number, message: ShiftMessage): boolean
   /** The keys and the octets by value that a snapshot would carry now; undefined when the connection is gone. */
   requirements(connection: number): Required | undefined
-  /** Why the connection cannot be frozen at this instant, or undefined. */
+  /** Why the connection cannot be frozen at this instant, or undefined. It may have ended when this returns. */
   movable(connection: number, now: number): ShiftRefusal | undefined
   /** Whether the kernel must be told before COMMIT (a client without timestamps). */
   needsSteering(connection: number): boolean
@@ -303,6 +303,8 @@ export class OutgoingShifts {
       return this.#prepareAgain(shift, requirements, now)
     }
     const refusal = this.#host.movable(shift.connection, now)
+    // The application was asked, and may have ended the connection there and then.
+    if (this.#shifts.get(shift.connection) !== shift) return
     if (refusal !== undefined) return this.#abort(shift, refusal, now)
     const { connection, epoch, flow } = shift
     const snapshot = this.#host.freeze(connection, now)

@@ -260,12 +260,20 @@ export class ShiftableSocket extends Duplex {
     return this.#exporter === undefined && this.#settings.export === undefined ? 'NO_EXPORT' : undefined
   }
 
+  /** Runs the application within the packet path: what it throws there, as a write completes, ends its socket alone. */
   #exportState(): Uint8Array | ShiftRefusal {
     const wasHeld = this.#held
-    const refusal = this.#movable() ?? (wasHeld ? undefined : this.#hold())
+    let refusal: ShiftRefusal | undefined
+    try {
+      refusal = this.#movable() ?? (wasHeld ? undefined : this.#hold())
+    } catch (error) {
+      this.destroy(error instanceof Error ? error : new Error(String(error)))
+    }
+    if (this.destroyed) return 'CLOSED'
     if (refusal !== undefined) return refusal
     const { export: ask } = this.#settings
     const state = this.#exporter?.() ?? exported(() => ask?.(this))
+    if (this.destroyed) return 'CLOSED'
     if (typeof state === 'string' && !wasHeld) this.#kept()
     return state
   }
@@ -356,8 +364,10 @@ export class ShiftableSocket extends Duplex {
         this.#unwritten = this.#unwritten.subarray(taken)
         return
       }
+      const written = this.#written
       this.#unwritten = undefined
-      this.#written?.()
+      this.#written = undefined
+      written?.()
     }
     if (this.#final === undefined || this.#held) return
     const done = this.#final
@@ -372,9 +382,19 @@ export class ShiftableSocket extends Duplex {
   }
 
   override _destroy(error: Error | null, callback: (error: Error | null) => void): void {
+    const [written, final] = [this.#written, this.#final]
     this.#unwritten = undefined
+    this.#written = undefined
+    this.#final = undefined
     if (!this.isShifted) this.#app.detach(this.#resets)
     callback(error)
+    // Whoever waits for the last write, or for the end, waits for nothing more.
+    if (written === undefined && final === undefined) return
+    const destroyed = Object.assign(new Error('the socket was destroyed'), { code: 'ERR_STREAM_DESTROYED' })
+    process.nextTick(() => {
+      written?.(destroyed)
+      final?.(destroyed)
+    })
   }
 }
 

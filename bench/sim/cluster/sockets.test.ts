@@ -374,6 +374,54 @@ describe('a COMMIT that is refused', () => {
   })
 })
 
+describe('an application that misbehaves at the instant of its shift', () => {
+  const acts: readonly [string, (socket: ShiftableSocket) => void][] = [
+    ['resets the connection', socket => void socket.resetAndDestroy()],
+    ['destroys its socket', socket => void socket.destroy()],
+  ]
+  it.each(acts)('%s: the shift is refused as CLOSED, and the node goes on', async (_name, act) => {
+    const apps = new Apps({ seed: 19 }, {}, echo)
+    const client = apps.client({ raw: true })
+    await apps.run(50)
+    const [own, socket] = [apps.ownerOf(client), apps.socketOf(client)]
+    const outcome = socket
+      .shift(apps.elsewhere(client), () => {
+        act(socket)
+        return null
+      })
+      .catch(error => error.code)
+    await apps.run(100)
+    expect(await outcome).toBe('ERR_GYRE_CLOSED')
+    expect(apps.sim.node(own).owner.shifting).toBe(0)
+    expect(client.failure ?? 'finished').toBe(client.finished ? 'finished' : 'reset by the server')
+    const others = [0, 1, 2, 3].map(() => apps.client({ raw: true }))
+    await apps.run(50)
+    for (const other of others) other.write('on')
+    await apps.run(50)
+    expect(others.map(({ transcript }) => transcript)).toEqual(['on', 'on', 'on', 'on'])
+  })
+
+  it('an exception of a callback ends its own socket, and nothing of the node', async () => {
+    const apps = new Apps({ seed: 20 }, { export: () => null }, socket => void socket.resume())
+    const client = apps.client({ raw: true, tcp: { receiveInitialOctets: 4_096, receiveMaxOctets: 4_096 } })
+    client.reading = false
+    await apps.run(50)
+    const socket = apps.socketOf(client)
+    const errors: string[] = []
+    socket.on('error', ({ message }) => errors.push(message))
+    // The shift empties the stream's buffer into the queue, which completes the write.
+    socket.write(new Uint8Array(MAX_QUEUED_OCTETS + 10_000), () => {
+      throw new Error('of the application')
+    })
+    await apps.run(20)
+    expect(errors).toEqual([])
+    expect(await apps.moved(client)).toEqual({ ok: false, reason: 'CLOSED' })
+    await apps.run(20)
+    expect(errors).toEqual(['of the application'])
+    expect(socket.destroyed).toBe(true)
+  })
+})
+
 describe('shifts that others want', () => {
   it.each<[string, Partial<ListenOptions>, string]>([
     ['no export', {}, 'NO_EXPORT'],
@@ -478,6 +526,24 @@ describe('a stream as others know it', () => {
       'last words',
       true,
     ])
+  })
+
+  it('completes every write, by an error where its socket is destroyed first', async () => {
+    const apps = new Apps({ seed: 21 }, {}, () => {})
+    const client = apps.client({ raw: true, tcp: { receiveInitialOctets: 4_096, receiveMaxOctets: 4_096 } })
+    client.reading = false
+    await apps.run(50)
+    const socket = apps.socketOf(client)
+    const ends: unknown[] = []
+    const ended = (error?: Error | null) => ends.push((error as NodeJS.ErrnoException)?.code)
+    socket.on('error', () => ends.push('error'))
+    socket.write(new Uint8Array(2 * MAX_QUEUED_OCTETS), ended)
+    socket.write('queued behind it', ended)
+    await apps.run(50)
+    expect(ends).toEqual([])
+    socket.destroy()
+    await apps.run(50)
+    expect(ends).toEqual(['ERR_STREAM_DESTROYED', 'ERR_STREAM_DESTROYED'])
   })
 
   it('a port that nobody listens on any more is refused; one that is taken cannot be taken again', async () => {
