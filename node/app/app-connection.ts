@@ -26,6 +26,8 @@ export const MAX_MOVED_OCTETS = 1024 * 1024
 const MAX_READ_OCTETS = 65_536
 /** Octets that are thrown away after the application has ended and destroyed its socket; then the client is reset. */
 const MAX_LINGER_OCTETS = 1024 * 1024
+/** How long such a connection may go without the client taking an octet: nobody else would ever give it up. */
+export const LINGER_MS = 60_000
 
 /** How a connection was over: both ends have said so, or one of them could not. */
 export type Ending = 'ended' | 'reset' | 'timed-out'
@@ -70,6 +72,8 @@ export class AppConnection {
   idleMs = 0
   lastActiveAt: number
   #lingerOctets = 0
+  /** Octets that the client had taken when it was last looked at. */
+  #taken = 0
   /** What was unread when the connection ended. */
   #rest: Uint8Array[] = []
 
@@ -158,6 +162,7 @@ export class AppConnection {
     if (reset || (!tcb.snd.finQueued && unreadOctets(tcb) > 0)) abort(tcb)
     else close(tcb)
     this.discard()
+    this.#linger(this.#host.now())
     this.#host.touched(this.connection)
   }
 
@@ -169,6 +174,19 @@ export class AppConnection {
     this.#lingerOctets += octets
     consume(tcb, octets, this.#host.now())
     if (this.#lingerOctets > MAX_LINGER_OCTETS) abort(tcb)
+  }
+
+  /** `LINGER_MS` after the last look at a connection whose socket was destroyed. */
+  lingered(now: number): void {
+    const { state, sendQueue } = this.connection.peek()
+    if (state === 'TIME-WAIT' || state === 'CLOSED') return
+    if (sendQueue.released > this.#taken) this.#linger(now)
+    else abort(this.connection.tcb)
+  }
+
+  #linger(now: number): void {
+    this.#taken = this.connection.peek().sendQueue.released
+    this.connection.applicationDeadline = now + LINGER_MS
   }
 
   /** The connection is about to be forgotten: what the application has not read is kept for it. */
@@ -207,6 +225,7 @@ export class AppConnection {
 
   /** Sets the deadline of idleness anew. */
   watch(): void {
+    if (this.isDetached) return
     const { idleMs, lastActiveAt } = this
     this.connection.applicationDeadline = idleMs > 0 ? lastActiveAt + idleMs : Number.POSITIVE_INFINITY
   }

@@ -68,13 +68,14 @@ export class AppConnections implements Application {
       app.lastActiveAt = now
       if (connection.applicationDeadline === Number.POSITIVE_INFINITY) app.watch()
     }
-    if ((events & ESTABLISHED) !== 0) this.#hand(app, undefined)
+    if ((events & ESTABLISHED) !== 0 && app.user === undefined && !app.isDetached) this.#hand(app, undefined)
     if (app.isDetached) app.discard()
     else app.user?.changed()
   }
 
   expired(connection: Connection, now: number): void {
     const app = appOf(connection)
+    if (app.isDetached) return app.lingered(now)
     if (app.idleMs === 0) return
     if (app.lastActiveAt + app.idleMs > now) app.watch()
     else app.user?.idle()

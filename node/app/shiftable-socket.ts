@@ -155,7 +155,7 @@ export class ShiftableSocket extends Duplex {
 
   /** Emits 'timeout' after `ms` without an octet in either direction; 0: never. It travels with the connection. */
   setTimeout(ms: number, listener?: () => void): this {
-    this.timeout = Math.min(Math.max(0, Math.trunc(ms)), MAX_TIMEOUT_MS)
+    this.timeout = Math.min(Math.max(0, Math.trunc(ms) || 0), MAX_TIMEOUT_MS)
     this.#app.setIdle(this.timeout)
     if (listener === undefined) return this
     if (this.timeout === 0) this.off('timeout', listener)
@@ -308,9 +308,12 @@ export class ShiftableSocket extends Duplex {
     options?: { end?: boolean },
   ): Destination {
     this.#pipes.add(destination)
-    destination.once('unpipe', (source: unknown) => {
-      if (source === this) this.#pipes.delete(destination)
-    })
+    const unpiped = (source: unknown) => {
+      if (source !== this) return
+      this.#pipes.delete(destination)
+      destination.off('unpipe', unpiped)
+    }
+    destination.on('unpipe', unpiped)
     return super.pipe(destination, options)
   }
 

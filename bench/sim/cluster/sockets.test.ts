@@ -1,6 +1,6 @@
 /** Applications on streams (`node/app`) while their connections move. */
 import { PassThrough } from 'node:stream'
-import { MAX_MOVED_OCTETS, MAX_QUEUED_OCTETS } from '../../../node/app/app-connection.ts'
+import { LINGER_MS, MAX_MOVED_OCTETS, MAX_QUEUED_OCTETS } from '../../../node/app/app-connection.ts'
 import {
   type ListenOptions,
   listen,
@@ -526,6 +526,24 @@ describe('a stream as others know it', () => {
       'last words',
       true,
     ])
+  })
+
+  it('gives a connection up whose socket was destroyed and whose client takes nothing any more, and not before', async () => {
+    const apps = new Apps({ seed: 22 }, {}, socket => void socket.resume())
+    const client = apps.client({ raw: true, tcp: { receiveInitialOctets: 4_096, receiveMaxOctets: 4_096 } })
+    client.reading = false
+    await apps.run(50)
+    const { owner } = apps.sim.node(apps.ownerOf(client))
+    const socket = apps.socketOf(client)
+    socket.write(new Uint8Array(100_000))
+    socket.destroy()
+    socket.setTimeout(0)
+    await apps.run(LINGER_MS / 2, 1_000)
+    expect(owner.connections).toBe(1)
+    // What it took at first counts.
+    await apps.run(2 * LINGER_MS, 1_000)
+    expect(owner.connections).toBe(0)
+    expect(client.failure).toBe('reset by the server')
   })
 
   it('completes every write, by an error where its socket is destroyed first', async () => {
