@@ -66,6 +66,7 @@ export interface AcceptorHost {
   /** Something was queued outside of a callback. */
   touched(connection: Connection): void
   owns(connection: Connection): boolean
+  now(): number
   /** Wall clock in whole seconds. */
   nowSecond(): number
 }
@@ -236,7 +237,7 @@ export class Acceptor implements Application {
       if (result.ok || !this.#host.owns(connection)) return
       state.shifting = false
       state.refusedBy.push(to)
-      this.#shift(connection, state, path, now)
+      this.#shift(connection, state, path, this.#host.now())
     })
   }
 

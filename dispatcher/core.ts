@@ -97,6 +97,7 @@ export class DispatcherCore {
         placeApp: (port, not) => this.#placeApp(port, not),
         touched: connection => this.owner.touched(connection, world.now()),
         owns: connection => this.owner.owns(connection),
+        now: () => world.now(),
         nowSecond: () => world.nowSecond(),
       },
       limits,
