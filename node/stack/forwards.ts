@@ -44,7 +44,10 @@ export class Forwards {
     return this.#order.values()
   }
 
-  /** Puts `forward` in the place of an earlier forward of its flow; a connection must have been removed before. */
+  /**
+   * Puts `forward` in the place of an earlier forward of its flow. A connection that has the flow is another one, and keeps
+   * it: then no packet follows the forward, which only remembers an epoch.
+   */
   add(forward: Forward): void {
     this.#order.delete(forward.id)
     if (this.#order.size >= this.#max) {
@@ -56,13 +59,13 @@ export class Forwards {
     }
     const before = this.#table.find(forward)
     if (before?.kind === 'forward' && before.id !== forward.id) this.#unlink(before)
-    this.#table.set(forward)
+    if (before?.kind !== 'connection') this.#table.set(forward)
     this.#byId.set(forward.id, forward)
     this.#order.set(forward.id, forward)
   }
 
   remove(forward: Forward): void {
-    this.#table.delete(forward)
+    if (this.#table.find(forward) === forward) this.#table.delete(forward)
     this.#unlink(forward)
   }
 

@@ -279,8 +279,12 @@ export class OwnerShifts {
     if (connection === undefined) return
     connection.frozen = false
     connection.epoch = epoch
+    if (!this.#owner.install(connection)) {
+      // Others have come in its place: it ends, and whoever still speaks to it hears so from the dispatcher.
+      this.#owner.application.released(connection, now)
+      return this.#owner.environment.closed(connection)
+    }
     countOwned(connection.tcb, 1)
-    this.#owner.install(connection)
     this.#owner.application.resumed(connection, now)
     this.#owner.environment.owned(connection)
   }
@@ -305,6 +309,8 @@ export class OwnerShifts {
   }
 
   #log(connection: number, to: number, cause: ShiftCause, result: ShiftResult, startedAt: number): void {
+    // Any number may be asked for, but there are only so many owners to remember.
+    if (!Number.isInteger(to) || to < 0 || to >= 1 << this.#owner.config.tcp.ownerIdBits) return
     const took = result.ok ? result : { ms: 0, preparedMs: 0, pauseMs: 0 }
     this.#owner.shiftLog.add({
       connection,

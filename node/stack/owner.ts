@@ -138,11 +138,10 @@ export class Owner {
 
   /** How full every table is that one owner's connections share. */
   usage(): Record<string, Usage> {
-    const { config, connections } = this
-    const { limits } = config
+    const { limits } = this.config
     const { incoming, outgoing } = this.#shifts
     return {
-      connections: { used: connections, max: limits.connections },
+      connections: { used: this.connections, max: limits.connections },
       halfOpen: { used: this.#population.halfOpen, max: limits.halfOpen },
       timeWait: { used: this.#population.timeWait, max: limits.timeWait },
       heldOctets: { used: this.#memory.octets, max: limits.heldOctets },
@@ -240,9 +239,10 @@ export class Owner {
     return !connection.frozen && this.byId.get(connection.id) === connection
   }
 
-  /** To be called when the application has changed a connection outside of its own callbacks. */
+  /** To be called when the application has changed a connection outside of its own callbacks; within one, `flush` follows. */
   touched(connection: Connection, now: number): void {
     if (!this.owns(connection)) return
+    if (this.#inside) return this.#advance(connection, now)
     this.#enter(now)
     this.#advance(connection, now)
     this.flush(now)
