@@ -5,7 +5,15 @@
  * connection back, as any refusal does. It knows connections by number only: what freezing one means, its host does.
  */
 import type { Flow } from '../clone/flow.ts'
-import type { Commit, Prepared, Refused, Shifted, ShiftMessage, ShiftRefusal } from './messages.ts'
+import {
+  type Commit,
+  MAX_NEEDS,
+  type Prepared,
+  type Refused,
+  type Shifted,
+  type ShiftMessage,
+  type ShiftRefusal,
+} from './messages.ts'
 
 /** A target that must first read a large object from disk needs time; the client loses nothing meanwhile. */
 export const DEFAULT_PREPARE_TIMEOUT_MS = 5_000
@@ -170,7 +178,8 @@ export class OutgoingShifts {
     if (unprepared) {
       shift.preparedAt = now
       this.#unprepared.push(shift)
-    } else if (!this.#prepare(shift)) return refuse('TARGET_DOWN')
+    } else if (shift.needs.length > MAX_NEEDS) return refuse('NOT_NOW')
+    else if (!this.#prepare(shift)) return refuse('TARGET_DOWN')
     this.#shifts.set(connection, shift)
     this.#pollAt = Math.min(this.#pollAt, shift.deadline)
   }
@@ -328,7 +337,7 @@ export class OutgoingShifts {
 
   /** The connection began another response meanwhile: the target is asked about that object too. */
   #prepareAgain(shift: Shift, { needs, octets }: Required, now: number): void {
-    if (shift.round++ >= MAX_ROUNDS) return this.#abort(shift, 'CHANGED', now)
+    if (shift.round++ >= MAX_ROUNDS || needs.length > MAX_NEEDS) return this.#abort(shift, 'CHANGED', now)
     shift.needs = needs
     shift.octets = octets
     shift.phase = 'preparing'

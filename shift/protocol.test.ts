@@ -1,6 +1,6 @@
 import type { Flow } from '../clone/flow.ts'
 import { DORMANT_MS, type IncomingHost, IncomingShifts, PREPARED_REPEAT_MS } from './incoming.ts'
-import type { Commit, Prepare, ShiftMessage, ShiftRefusal } from './messages.ts'
+import { type Commit, MAX_NEEDS, type Prepare, type ShiftMessage, type ShiftRefusal } from './messages.ts'
 import {
   COMMIT_GIVE_UP_MS,
   COMMIT_REPEAT_MS,
@@ -267,6 +267,22 @@ describe('the source', () => {
     shifts.receive(TARGET, prepared(1, 2), 3)
     shifts.receive(TARGET, prepared(1, 2), 23)
     expect(types(sent)).toEqual(['PREPARE', 'PREPARE', 'COMMIT', 'COMMIT'])
+  })
+
+  it('asks for no more contents than a PREPARE may name', () => {
+    let needs = Array.from({ length: MAX_NEEDS + 1 }, (_, index) => `/${index}`)
+    const { shifts, sent, results, start } = source(() => needs)
+    start(1)
+    expect([sent, shifts.size]).toEqual([[], 0])
+    needs = needs.slice(1)
+    start(2)
+    needs = [...needs, '/more']
+    shifts.receive(TARGET, prepared(2), 1)
+    expect(types(sent)).toEqual(['PREPARE', 'ABORT'])
+    expect(results).toEqual([
+      { ok: false, reason: 'NOT_NOW' },
+      { ok: false, reason: 'CHANGED' },
+    ])
   })
 
   it('moves a connection to one place at a time', () => {
