@@ -222,6 +222,19 @@ describe('a cluster in front of an origin', () => {
     expect(origin.requests).toHaveLength(2)
   })
 
+  it('fetches a body once for all connections that move in the middle of it', async () => {
+    const found = await first().found(first().head('/a'))
+    const [path = '', tag = ''] = (found.kind === 'response' ? found.content.key : '').split('\0')
+    nodes.said = 0
+    const all = await Promise.all(
+      Array.from({ length: 100 }, () => second().source.loadVersion(path, tag, 1)),
+    )
+    expect(nodes.said).toBe(2)
+    expect(new Set(all).size).toBe(1)
+    expect(all[0]?.etag).toBe(tag)
+    expect(second().store.outsideOctets).toBe(all[0]?.memoryOctets)
+  })
+
   it('goes on with the very octets of a response that is nobody else’s', async () => {
     origin.handle = (_request, response) =>
       response.writeHead(200, { 'Cache-Control': 'private' }).end('mine')

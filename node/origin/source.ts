@@ -85,6 +85,8 @@ export class OriginSource {
   readonly #index: TargetIndex
   readonly #pending = new Map<string, Promise<Outcome>>()
   readonly #passing = new Map<string, number>()
+  /** Contents on their way from a peer. */
+  readonly #fetching = new Map<string, Promise<CachedObject | undefined>>()
   #renewals = 0
   #downUntil = Number.NEGATIVE_INFINITY
   #retired = false
@@ -168,6 +170,21 @@ export class OriginSource {
     const key = contentKey(path, tag)
     const here = this.#options.contents.get(key)
     if (here !== undefined || from === undefined) return here
+    // A node that is drained gives away many connections in the middle of one body.
+    const name = `${from} ${key}`
+    const known = this.#fetching.get(name)
+    if (known !== undefined) return known
+    const fetching = this.#fetchVersion(path, tag, key, from).finally(() => this.#fetching.delete(name))
+    this.#fetching.set(name, fetching)
+    return fetching
+  }
+
+  async #fetchVersion(
+    path: string,
+    tag: string,
+    key: string,
+    from: number,
+  ): Promise<CachedObject | undefined> {
     const { peers } = this.#options
     const octets =
       peers && (await new Promise<Uint8Array | undefined>(done => peers.content(from, key, done)))

@@ -279,6 +279,45 @@ describe('with other nodes', () => {
     expect(made.counters.made).toBe(1)
   })
 
+  it('is fetched once for all connections that move in the middle of it', () => {
+    const got: (CachedObject | undefined)[] = []
+    for (let moved = 0; moved < 100; moved++) {
+      made.version('/a.txt/.br', tagOf(coded), object => got.push(object), 7)
+    }
+    expect(sent).toHaveLength(1)
+    made.receive(7, piece(coded.subarray(0, PIECE_OCTETS)), now)
+    made.receive(7, piece(coded.subarray(PIECE_OCTETS)), now)
+    expect(sent).toHaveLength(2)
+    expect(got).toHaveLength(100)
+    expect(new Set(got).size).toBe(1)
+    expect(got[0]?.etag).toBe(tagOf(coded))
+  })
+
+  it('is asked for again of a file that was read anew while the same was made', () => {
+    const pending: (() => void)[] = []
+    const soon: (() => void)[] = []
+    const alone = new MadeVariants({
+      store,
+      now: () => now,
+      soon: work => void soon.push(work),
+      code: (_octets, _coding, done) => void pending.push(() => done(Uint8Array.from(coded))),
+      tag: (octets, done) => done(tagOf(octets)),
+      load: (_path, _etag, done) => done(undefined),
+    })
+    const [before, after] = [fileOf(100_000, '/t.txt'), fileOf(100_000, '/t.txt')]
+    for (const one of [before, after]) {
+      store.put(one, 0)
+      one.variants = new Variants(one, [], ['br'], alone)
+      for (let request = 0; request < 2; request++) one.variants.select(ACCEPTED, store)
+      soon.shift()?.()
+    }
+    pending.shift()?.()
+    for (let request = 0; request < 2; request++) after.variants?.select(ACCEPTED, store)
+    soon.shift()?.()
+    pending.shift()?.()
+    expect(after.variants?.select(ACCEPTED, store)?.contentEncoding).toBe('br')
+  })
+
   it('are bounded in number', () => {
     up = [made === undefined ? 0 : (rankedMakers(name, up)[2] as number)]
     const pending: (() => void)[] = []

@@ -108,6 +108,8 @@ export class MadeVariants implements VariantMaker {
   /** By the path and version of the file, and the coding. */
   readonly #jobs = new Map<string, Job>()
   readonly #fetches = new Map<number, Fetch>()
+  /** Who waits for that very variant from that node. */
+  readonly #versions = new Map<string, ((object: CachedObject | undefined) => void)[]>()
   /** By key, as long as anybody holds them: what left the store is still sent, and may have to move. */
   readonly #living = new Map<string, WeakRef<CachedObject>>()
   readonly #toCode: (() => void)[] = []
@@ -131,8 +133,10 @@ export class MadeVariants implements VariantMaker {
     this.#options.soon(() => {
       this.#noted--
       const name = nameOf(file.path, file.etag, coding)
-      // Another node may have asked for it meanwhile.
-      if (!this.#jobs.has(name)) this.#begin(name, { file, coding, waiters: [] }, this.#makers(name))
+      // Another node may have asked for it meanwhile; or it is made of what the file was before it was read anew.
+      const job = this.#jobs.get(name)
+      if (job === undefined) this.#begin(name, { file, coding, waiters: [] }, this.#makers(name))
+      else if (job.file !== file) file.variants?.retry(coding)
     })
     return true
   }
@@ -142,7 +146,27 @@ export class MadeVariants implements VariantMaker {
     const split = splitMadePath(path)
     const held = this.#held(path, etag)
     if (held !== undefined || split === undefined) return done(held)
-    const { file, coding } = split
+    // A node that is drained gives away many connections in the middle of one.
+    const name = `${from} ${path}\0${etag}`
+    const waiting = this.#versions.get(name)
+    if (waiting !== undefined) {
+      waiting.push(done)
+      return
+    }
+    const all = [done]
+    this.#versions.set(name, all)
+    this.#fetchVersion(split, etag, from, object => {
+      this.#versions.delete(name)
+      for (const one of all) one(object)
+    })
+  }
+
+  #fetchVersion(
+    { file, coding }: { readonly file: string; readonly coding: ContentCoding },
+    etag: string,
+    from: number,
+    done: (object: CachedObject | undefined) => void,
+  ): void {
     const download = new VariantDownload(etag)
     this.#fetch({ path: file, coding, fileTag: '', from, download }, result => {
       if (typeof result === 'string') return done(undefined)
