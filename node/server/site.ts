@@ -101,6 +101,8 @@ interface SiteState {
   readonly body: RequestBody
   /** A file is being read, or a better place asked for; nothing is read from the client meanwhile. */
   waiting: boolean
+  /** Of the request that waits: an answer to an earlier wait is none to this. Not carried. */
+  wait: number
   /** What was found out for the request that waits unread, so that it is not looked for twice. */
   found: Found<CachedObject> | undefined
   /** The last response is queued, and after it the end. */
@@ -284,6 +286,7 @@ export class Site implements Application {
     this.#count(connection, state, now)
     state.arrivedAt = now
     state.waiting = false
+    state.found = undefined
     // What a connection waited for that comes back from a refused shift was not heard of meanwhile.
     wake(connection.tcb)
     // The former owner may have been told while the connection was on its way.
@@ -433,25 +436,13 @@ export class Site implements Application {
   /** The request stays unread until its file is here, so that it is still the client's if the connection moves. */
   #find(connection: Connection, state: SiteState, path: string, request: OriginRequest | undefined): void {
     state.waiting = true
-    // The first request was placed here by the dispatcher.
-    if (state.served === 0 || mustStay(connection, state.arrivedAt, this.#host.now())) {
-      return this.#load(connection, state, path, request)
-    }
-    this.#host.place(this.#resources.heldAs(path), owner => {
-      if (!this.#host.owns(connection)) return
-      if (owner === undefined || owner === this.#host.id) {
-        return this.#load(connection, state, path, request)
-      }
-      this.#host.shift(connection, owner, () => {
-        if (this.#host.owns(connection)) this.#load(connection, state, path, request)
-      })
-    })
-  }
-
-  #load(connection: Connection, state: SiteState, path: string, request: OriginRequest | undefined): void {
+    const wait = ++state.wait
+    // Moved meanwhile, the new owner has the request, unread, and looks for itself; so does `resumed` where it came back.
+    const waits = () =>
+      this.#host.owns(connection) && connection.state === state && state.waiting && state.wait === wait
+    const load = () => this.#resources.load(path, loaded, request)
     const loaded = (resource: Found<CachedObject>) => {
-      // Moved meanwhile: the new owner has the request, unread, and looks for itself.
-      if (!this.#host.owns(connection) || connection.state !== state) return
+      if (!waits()) return
       state.found = resource
       state.waiting = false
       const now = this.#host.now()
@@ -459,7 +450,15 @@ export class Site implements Application {
       this.#await(connection, state, now)
       this.#host.touched(connection)
     }
-    this.#resources.load(path, loaded, request)
+    // The first request was placed here by the dispatcher.
+    if (state.served === 0 || mustStay(connection, state.arrivedAt, this.#host.now())) return load()
+    this.#host.place(this.#resources.heldAs(path), owner => {
+      if (!waits()) return
+      if (owner === undefined || owner === this.#host.id) return load()
+      this.#host.shift(connection, owner, () => {
+        if (waits()) load()
+      })
+    })
   }
 
   #respond(
@@ -549,6 +548,7 @@ function createSiteState(): SiteState {
   return {
     body: createRequestBody(),
     waiting: false,
+    wait: 0,
     found: undefined,
     closing: false,
     peerFinished: false,

@@ -211,4 +211,25 @@ describe('refusals', () => {
     expect(result).toEqual({ ok: false, reason: 'DRAINING' })
     succeeded(client)
   })
+
+  it('answers a request that waits for the disk once, where its connection came back from a refused COMMIT', () => {
+    const files = { '/1': 3_000, '/2': 3_000, '/3': 3_000 }
+    const sim = cluster({ seed: 6, files, nodes: 2, disk: { cacheOctets: 1_000_000, readMs: 40 } })
+    const exchanges = Object.keys(files).map(path => exchangeOf(sim.files, path))
+    const client = sim.client({ exchanges })
+    expect(sim.runUntil(() => (sim.ownerOf(client)?.owner.config.id ?? 0) > 0, 1_000)).toBe(true)
+    const to = elsewhere(sim, client)
+    sim.node(to).site.draining = true
+    // The second goes without PREPARE, for the target has just been heard.
+    for (let attempt = 0; attempt < 2; attempt++) {
+      let result: ShiftResult | undefined
+      sim.shift(client, to, refused => {
+        result = refused
+      })
+      expect(sim.runUntil(() => result !== undefined, 15)).toBe(true)
+      expect(result).toEqual({ ok: false, reason: 'DRAINING' })
+    }
+    expect(sim.runUntil(() => client.done, 20_000)).toBe(true)
+    succeeded(client)
+  })
 })
