@@ -37,6 +37,8 @@ interface Accepted {
   /** Nodes that did not take it. */
   readonly refusedBy: number[]
   shifting: boolean
+  /** The shift that is under way was begun here. */
+  ours: boolean
   answered: boolean
   /** Octets of the head that the parser has seen already. */
   scanFrom: number
@@ -93,6 +95,7 @@ export class Acceptor implements Application {
     const state: Accepted = {
       refusedBy: [],
       shifting: false,
+      ours: false,
       answered: false,
       scanFrom: 0,
       pace: createPace(),
@@ -186,6 +189,8 @@ export class Acceptor implements Application {
 
   resumed(connection: Connection, now: number): void {
     const state = connection.state as Accepted
+    // Its end follows, and places the connection elsewhere.
+    if (state.ours) return
     state.shifting = false
     this.advanced(connection, READABLE, now)
   }
@@ -233,12 +238,16 @@ export class Acceptor implements Application {
       return this.#host.touched(connection)
     }
     state.shifting = true
+    let ended = false
     this.#host.shift(connection, to, now, result => {
+      ended = true
+      state.ours = false
       if (result.ok || !this.#host.owns(connection)) return
       state.shifting = false
       state.refusedBy.push(to)
       this.#shift(connection, state, path, this.#host.now())
     })
+    if (!ended) state.ours = true
   }
 
   #place(port: number, path: string | undefined, refusedBy: readonly number[]): number | undefined {

@@ -232,4 +232,19 @@ describe('refusals', () => {
     expect(sim.runUntil(() => client.done, 20_000)).toBe(true)
     succeeded(client)
   })
+
+  it('a dispatcher whose COMMIT is refused gives the connection to another node', () => {
+    const sim = cluster({ seed: 7, nodes: 2 })
+    const first = sim.client({ exchanges: [exchangeOf(sim.files, '/file.bin')] })
+    expect(sim.runUntil(() => first.done, 1_000)).toBe(true)
+    for (const id of [1, 2]) {
+      sim.node(id).site.draining = true
+      for (let count = 0; count < 4; count++) {
+        const client = sim.client({ exchanges: [exchangeOf(sim.files, '/index.html')] })
+        expect(sim.runUntil(() => client.done, 1_000)).toBe(true)
+        succeeded(client)
+      }
+      sim.node(id).site.draining = false
+    }
+  })
 })
