@@ -9,7 +9,7 @@ import type { Owner } from '../../node/stack/owner.ts'
 import type { TcpConfig } from '../../node/tcp/config.ts'
 import { CLOSED, ESTABLISHED, FIN_ACKED, PEER_FIN, RESET, TIMED_OUT } from '../../node/tcp/events.ts'
 import { connect } from '../../node/tcp/open.ts'
-import { close, consume, send, unread, unreadOctets } from '../../node/tcp/user.ts'
+import { close, consume, hasPeerFinished, send, unread, unreadOctets } from '../../node/tcp/user.ts'
 import type { Device } from '../../node/tun/device.ts'
 import { parseAddress } from '../../node/wire/address.ts'
 import type { EndReport } from '../kernel/peer.ts'
@@ -175,7 +175,7 @@ export class OwnEnd {
         this.#reading = true
         const then = performance.now()
         this.#read(connection, then)
-        if (connection.tcb.rcv.finKnown && this.#reading && !this.#eof && peerEnded(connection))
+        if (connection.tcb.rcv.finKnown && this.#reading && !this.#eof && hasPeerFinished(connection.tcb))
           this.#noteEnd(connection, then)
         this.#send(connection, then)
         this.#owner.touched(connection, then)
@@ -226,19 +226,5 @@ export class OwnEnd {
       longestGapMs: this.#longestGapMs,
       elapsedMs: this.#finishedAt - this.#began,
     })
-  }
-}
-
-/** The peer's FIN is behind everything that was received. */
-function peerEnded(connection: Connection): boolean {
-  switch (connection.tcb.state) {
-    case 'CLOSE-WAIT':
-    case 'LAST-ACK':
-    case 'CLOSING':
-    case 'TIME-WAIT':
-    case 'CLOSED':
-      return true
-    default:
-      return false
   }
 }

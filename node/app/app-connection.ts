@@ -5,11 +5,11 @@
 import type { ShiftRefusal } from '../../shift/messages.ts'
 import type { ShiftResult } from '../../shift/outgoing.ts'
 import type { Connection } from '../stack/connection.ts'
-import type { Tcb } from '../tcp/tcb.ts'
 import {
   abort,
   close,
   consume,
+  hasPeerFinished,
   send,
   setHalfOpen,
   setKeepalive,
@@ -233,18 +233,5 @@ export class AppConnection {
   #active(): void {
     this.lastActiveAt = this.#host.now()
     if (this.idleMs > 0) this.watch()
-  }
-}
-
-function hasPeerFinished({ state }: Tcb): boolean {
-  switch (state) {
-    case 'CLOSE-WAIT':
-    case 'LAST-ACK':
-    case 'CLOSING':
-    case 'TIME-WAIT':
-    case 'CLOSED':
-      return true
-    default:
-      return false
   }
 }

@@ -89,6 +89,20 @@ export function unreadOctets(tcb: Tcb): number {
   return tcb.receiveQueue.octets
 }
 
+/** The peer's FIN has come, behind everything that was received (RFC 9293 §3.3.2). */
+export function hasPeerFinished({ state }: Tcb): boolean {
+  switch (state) {
+    case 'CLOSE-WAIT':
+    case 'LAST-ACK':
+    case 'CLOSING':
+    case 'TIME-WAIT':
+    case 'CLOSED':
+      return true
+    default:
+      return false
+  }
+}
+
 /** Octets up to the end of the peer's urgent ones, unread or still on the way; 0: none (RFC 9293 MUST-33). */
 export function urgentOctets(tcb: Tcb): number {
   const { rcv, receiveQueue } = tcb
