@@ -4,9 +4,8 @@
  */
 import { randomBytes, randomFillSync } from 'node:crypto'
 import { AccessLog } from '../node/server/access-log.ts'
-import { DEFAULT_LIMITS as DEFAULT_SERVER_LIMITS } from '../node/server/limits.ts'
 import { originOptions } from '../node/server/origin-options.ts'
-import { Reloader } from '../node/server/reloader.ts'
+import { siteReloader } from '../node/server/site-reloader.ts'
 import { Sites } from '../node/server/sites.ts'
 import { StandaloneCore } from '../node/server/standalone.ts'
 import { Driver } from '../node/stack/driver.ts'
@@ -35,18 +34,14 @@ export async function runServe(options: ServeOptions, configuration: Configurati
     throw error
   }
   const log = AccessLog.open(configuration.accessLog, 'gyre', warn)
-  const reloader = new Reloader({
-    serving: configuration.serving,
-    read: () => configuration.reload(),
-    prepare: async serving => {
-      const apply = await sites.prepare(serving)
-      return () => {
-        apply()
-        core.site.configure(serving.limits ?? DEFAULT_SERVER_LIMITS)
-      }
-    },
+  const { serving } = configuration
+  const reloader = siteReloader(
+    serving,
+    () => configuration.reload(),
+    sites,
+    () => core.site,
     now,
-  })
+  )
   const core = new StandaloneCore(
     {
       id: OWNER_ID,

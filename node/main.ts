@@ -12,11 +12,10 @@ import { createIncarnation, type Hello, PROTOCOL_VERSION } from './control/hello
 import { Mesh } from './control/mesh.ts'
 import { AccessLog } from './server/access-log.ts'
 import { NodeCore } from './server/core.ts'
-import { DEFAULT_LIMITS as DEFAULT_SERVER_LIMITS } from './server/limits.ts'
 import type { Member } from './server/messages.ts'
 import { originOptions } from './server/origin-options.ts'
-import { Reloader } from './server/reloader.ts'
 import { noteShift } from './server/shift-note.ts'
+import { siteReloader } from './server/site-reloader.ts'
 import { Sites } from './server/sites.ts'
 import { Driver } from './stack/driver.ts'
 import { DEFAULT_LIMITS } from './stack/limits.ts'
@@ -88,18 +87,14 @@ export async function runNode(options: NodeOptions, configuration: Configuration
     },
   })
   const log = AccessLog.open(configuration.accessLog, name, warn)
-  const reloader = new Reloader({
-    serving: configuration.serving,
-    read: () => configuration.reload(),
-    prepare: async serving => {
-      const apply = await sites.prepare(serving)
-      return () => {
-        apply()
-        core.site.configure(serving.limits ?? DEFAULT_SERVER_LIMITS)
-      }
-    },
+  const { serving } = configuration
+  const reloader = siteReloader(
+    serving,
+    () => configuration.reload(),
+    sites,
+    () => core.site,
     now,
-  })
+  )
   const core = new NodeCore(
     {
       id,
