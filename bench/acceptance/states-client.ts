@@ -169,32 +169,27 @@ interface Case {
 const CLOSE = 'Connection: close\r\n'
 const HALF = 25
 
+const HALF_RECEIVED: Case = {
+  begin: line => {
+    line.expect('small.bin')
+    line.socket.write(requestOf('small.bin').slice(0, HALF))
+  },
+  goOn: line => {
+    line.measure()
+    line.socket.write(requestOf('small.bin').slice(HALF))
+  },
+}
+
 const CASES: Readonly<Record<string, Case>> = {
   'accepted, request half received': {
     first: false,
-    begin: line => {
-      line.expect('small.bin')
-      line.socket.write(requestOf('small.bin').slice(0, HALF))
-    },
-    goOn: line => {
-      line.measure()
-      line.socket.write(requestOf('small.bin').slice(HALF))
-    },
+    ...HALF_RECEIVED,
   },
   'idle keep-alive': {
     begin: () => {},
     goOn: line => line.ask('small.bin'),
   },
-  'request half received': {
-    begin: line => {
-      line.expect('small.bin')
-      line.socket.write(requestOf('small.bin').slice(0, HALF))
-    },
-    goOn: line => {
-      line.measure()
-      line.socket.write(requestOf('small.bin').slice(HALF))
-    },
-  },
+  'request half received': HALF_RECEIVED,
   'mid-response': {
     begin: async line => {
       line.ask('large.bin')
