@@ -144,6 +144,10 @@ static void move_away(void) {
   state.timestamp = (uint32_t)value_of(TCP_TIMESTAMP);
   length = sizeof state.window;
   if (getsockopt(connection, IPPROTO_TCP, TCP_REPAIR_WINDOW, &state.window, &length) < 0) die("TCP_REPAIR_WINDOW");
+  /* A queue that drains has even a socket in repair mode send on, behind the count of what is unsent; not into no window. */
+  struct tcp_repair_window none = state.window;
+  none.snd_wnd = 0;
+  if (setsockopt(connection, IPPROTO_TCP, TCP_REPAIR_WINDOW, &none, sizeof none) < 0) die("TCP_REPAIR_WINDOW");
   length = sizeof state.local;
   if (getsockname(connection, (struct sockaddr *)&state.local, &length) < 0) die("getsockname");
   if (getpeername(connection, (struct sockaddr *)&state.remote, &length) < 0) die("getpeername");
