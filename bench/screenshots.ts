@@ -16,7 +16,7 @@ const FLAGS = {
   vip6: 'fd77:161::1',
   admin: '127.0.0.1:8961',
   nodes: 4,
-  root: join(REPOSITORY, 'www'),
+  root: join(REPOSITORY, 'www', 'site'),
 }
 const CLIENTS = 14
 const SHIFTS = 9

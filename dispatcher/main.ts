@@ -61,12 +61,12 @@ import {
 } from './up/command.ts'
 import { serve } from './up/role-channel.ts'
 
-/** What runs as `node dist/dispatcher/main.js`; `www` lies beside `dist`. */
+/** What runs as `node dist/dispatcher/main.js`; `www/site` lies beside `dist`. */
 const PROGRAM = fileURLToPath(import.meta.url)
 /** What starts another of our programs. */
 const COMMAND = [process.execPath, ...process.execArgv, PROGRAM]
 const PACKAGE = join(dirname(PROGRAM), '..', '..')
-const WWW = join(PACKAGE, 'www')
+const SITE = join(PACKAGE, 'www', 'site')
 
 /** Flags as commander hands them over: `--vip6` may still say `none`. */
 type Flags<T> = Omit<
@@ -114,7 +114,7 @@ async function main(): Promise<void> {
   program.description(
     'A cluster web server whose TCP connections move between nodes while the client notices nothing',
   )
-  registerUp(program, { program: COMMAND, www: WWW })
+  registerUp(program, { program: COMMAND, site: SITE })
   registerDown(program)
   registerServe(program)
   registerGateway(program)
@@ -268,7 +268,7 @@ function vipFlags(command: Command): Command {
 /** What is served, and the device that packets come through. */
 function fileFlags(command: Command): Command {
   return command
-    .option('--root <folder>', 'the files to serve', WWW)
+    .option('--root <folder>', 'the files to serve', SITE)
     .addOption(originOption())
     .option(
       '--cache-octets <octets>',
@@ -329,7 +329,7 @@ function configurationOf(
     loaded,
     givenRoot: fileOf(command, flags).root,
     givenOrigin: fileOf(command, flags).origin,
-    defaultRoot: WWW,
+    defaultRoot: SITE,
     cluster: { vip, vip6, port, mode, ownerBits },
   })
 }

@@ -15,7 +15,7 @@ import { shiftedDownload, warm } from './shifted-download.ts'
 import type { Swarm } from './swarm.ts'
 
 const asRoot = process.getuid?.() === 0 ? describe : describe.skip
-const WWW = join(REPOSITORY, 'www')
+const SITE = join(REPOSITORY, 'www', 'site')
 const MIB = 1024 * 1024
 
 function filesBelow(folder: string, prefix = ''): string[] {
@@ -48,10 +48,10 @@ asRoot(`a cluster in namespaces${process.getuid?.() === 0 ? '' : ' (skipped: it 
   })
   afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
-  it('serves every file of www, octet by octet, to the machine and to the client, over IPv4 and IPv6', async () => {
-    await withCluster(cluster(1, WWW, 3), async ({ vip, vip6, clientNamespace, admin }) => {
-      for (const path of filesBelow(WWW)) {
-        const expected = readFileSync(join(WWW, path))
+  it('serves every file of the demo site, octet by octet, to the machine and to the client, over IPv4 and IPv6', async () => {
+    await withCluster(cluster(1, SITE, 3), async ({ vip, vip6, clientNamespace, admin }) => {
+      for (const path of filesBelow(SITE)) {
+        const expected = readFileSync(join(SITE, path))
         for (const host of [vip, `[${vip6}]`]) {
           const args = ['-sS', '--fail', '--max-time', '20', '-g', `http://${host}/${path}`]
           for (const [command, full] of [
@@ -62,6 +62,9 @@ asRoot(`a cluster in namespaces${process.getuid?.() === 0 ? '' : ' (skipped: it 
           }
         }
       }
+      // The dashboard is for the admin port alone.
+      const code = ['-sS', '-o', '/dev/null', '-w', '%{http_code}', `http://${vip}/admin/index.html`]
+      expect(`${await output('curl', code)}`).toBe('404')
       const status = await new AdminClient(admin).status()
       expect(status.counters.accepted).toBeGreaterThan(10)
       expect(status.counters.cloned).toBe(status.counters.accepted)
@@ -201,7 +204,7 @@ asRoot(`a cluster in namespaces${process.getuid?.() === 0 ? '' : ' (skipped: it 
   }, 120_000)
 
   it('the operator’s mistakes are one clear line each, and change nothing', async () => {
-    const flags = cluster(8, WWW, 2)
+    const flags = cluster(8, SITE, 2)
     await withCluster(flags, async ({ name }) => {
       for (const [args, message] of [
         [['shift', '--all', '--to', 'node9'], /node9/],

@@ -24,7 +24,7 @@ const FLAGS = {
   vip6: 'fd77:160::1',
   admin: '127.0.0.1:8960',
   nodes: 3,
-  root: join(REPOSITORY, 'www'),
+  root: join(REPOSITORY, 'www', 'site'),
 }
 const WAIT = { timeout: 30_000 }
 

@@ -14,7 +14,7 @@ const CONNECTIONS = 3 * 4 + 3
 
 asRoot('the examples', () => {
   it('go on, whole, while every node is upgraded and an operator shuffles them', async () => {
-    await withCluster({ ...FLAGS, root: `${REPOSITORY}/www`, more: ['--app', APP] }, async state => {
+    await withCluster({ ...FLAGS, root: `${REPOSITORY}/www/site`, more: ['--app', APP] }, async state => {
       const { name, vip, vip6, clientNamespace } = state
       const run = <Result>(client: string, ...args: string[]) =>
         program<Result>(clientNamespace, client, ...args, `${SECONDS}`)

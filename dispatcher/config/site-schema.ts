@@ -76,7 +76,7 @@ const MEDIA_TYPE = z
 export const SITE_SHAPE = {
   root: textSetting(folder, 'a folder', {
     about: 'the files of the site; a relative path begins at the folder of the configuration',
-    default: '`www` of gyre itself; a site of `sites` must name one',
+    default: '`www/site` of gyre itself; a site of `sites` must name one',
     reload: true,
   }),
   origin: textSetting(originUrl, 'http://HOST[:PORT] or https://HOST[:PORT]', {

@@ -54,7 +54,7 @@ export interface UpPaths {
   /** Runs a role: the program, and what comes before the role's name. */
   readonly program: readonly string[]
   /** The site that is shown where no `--root` is given. */
-  readonly www: string
+  readonly site: string
 }
 
 interface UpFlags {
@@ -96,7 +96,7 @@ export function registerUp(program: Command, paths: UpPaths): void {
       integer(1, MAX_NODES),
       DEFAULT_INSTANCES,
     )
-    .option('--root <folder>', 'the files to serve', paths.www)
+    .option('--root <folder>', 'the files to serve', paths.site)
     .addOption(originOption())
     .option('--vip <address>', 'the virtual IPv4 address', ipv4, DEFAULT_VIP)
     .option('--vip6 <address>', 'the virtual IPv6 address, or none', ipv6OrNone, DEFAULT_VIP6)
