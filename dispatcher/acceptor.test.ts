@@ -1,7 +1,6 @@
 import { Connection } from '../node/stack/connection.ts'
 import { ESTABLISHED } from '../node/tcp/events.ts'
 import { tcbIn } from '../node/tcp/tcb-in-state.ts'
-import type { ShiftResult } from '../shift/outgoing.ts'
 import { Acceptor } from './acceptor.ts'
 
 const FLOW = {
@@ -16,8 +15,7 @@ const FLOW = {
 
 it('gives each node that it tries its whole time', () => {
   const tries: [number, number][] = []
-  const results: ((result: ShiftResult) => void)[] = []
-  let now = 1_000
+  let isShifting = false
   const acceptor = new Acceptor({
     pathOf: () => '/',
     heldAs: path => path,
@@ -25,20 +23,20 @@ it('gives each node that it tries its whole time', () => {
     hasApp: () => true,
     placeApp: (_port, not) => not.length + 1,
     port: 80,
-    shift: (_connection, to, at, done) => {
+    shift: (_connection, to, at) => {
       tries.push([to, at])
-      results.push(done)
+      isShifting = true
     },
+    isShifting: () => isShifting,
     touched: () => {},
     owns: () => true,
-    now: () => now,
     nowSecond: () => 0,
   })
   const connection = new Connection(1, 0, FLOW, tcbIn('ESTABLISHED'))
-  acceptor.accepted(connection, now)
-  acceptor.advanced(connection, ESTABLISHED, now)
-  now = 6_000
-  results[0]?.({ ok: false, reason: 'TIMEOUT' })
+  acceptor.accepted(connection, 1_000)
+  acceptor.advanced(connection, ESTABLISHED, 1_000)
+  isShifting = false
+  acceptor.kept(connection, 6_000)
   expect(tries).toEqual([
     [1, 1_000],
     [2, 6_000],

@@ -28,17 +28,13 @@ import { PEER_FIN, READABLE } from '../node/tcp/events.ts'
 import type { Tcb } from '../node/tcp/tcb.ts'
 import { abort, close, consume, contiguous, send, unreadOctets } from '../node/tcp/user.ts'
 import type { ShiftRefusal } from '../shift/messages.ts'
-import type { ShiftResult } from '../shift/outgoing.ts'
 
 /** Nodes that are asked for one request before the client gets 503. */
 const MAX_TRIES = 3
 
 interface Accepted {
-  /** Nodes that did not take it. */
-  readonly refusedBy: number[]
-  shifting: boolean
-  /** The shift that is under way was begun here. */
-  ours: boolean
+  /** Nodes that it was offered to. */
+  readonly offeredTo: number[]
   answered: boolean
   /** Octets of the head that the parser has seen already. */
   scanFrom: number
@@ -56,7 +52,7 @@ export interface AcceptorHost {
   pathOf(head: RequestHead): string | number
   /** By which name the directory knows who holds it. */
   heldAs(path: string): string
-  /** The node for a path, or undefined where no node is up; `not` are those that have refused already. */
+  /** The node for a path, or undefined where no node is up; `not` are those that were asked already. */
   place(path: string, not: readonly number[]): number | undefined
   /** Whether a node runs an application on this port. */
   hasApp(port: number): boolean
@@ -64,11 +60,12 @@ export interface AcceptorHost {
   placeApp(port: number, not: readonly number[]): number | undefined
   /** The port whose requests are read here. */
   readonly port: number
-  shift(connection: Connection, to: number, now: number, done: (result: ShiftResult) => void): void
+  /** Where it comes to nothing, the connection is `kept`. */
+  shift(connection: Connection, to: number, now: number): void
+  isShifting(connection: Connection): boolean
   /** Something was queued outside of a callback. */
   touched(connection: Connection): void
   owns(connection: Connection): boolean
-  now(): number
   /** Wall clock in whole seconds. */
   nowSecond(): number
 }
@@ -93,9 +90,7 @@ export class Acceptor implements Application {
 
   accepted(connection: Connection, now: number): void {
     const state: Accepted = {
-      refusedBy: [],
-      shifting: false,
-      ours: false,
+      offeredTo: [],
       answered: false,
       scanFrom: 0,
       pace: createPace(),
@@ -114,7 +109,7 @@ export class Acceptor implements Application {
 
   advanced(connection: Connection, events: number, now: number): void {
     const state = connection.state as Accepted
-    if (!state.shifting) this.#advanced(connection, state, events, now)
+    if (!this.#host.isShifting(connection)) this.#advanced(connection, state, events, now)
     this.#await(connection, state, now)
   }
 
@@ -165,10 +160,16 @@ export class Acceptor implements Application {
 
   #await(connection: Connection, state: Accepted, now: number): void {
     const { tcb } = connection
-    const awaited = awaitedOf(tcb, state)
+    const awaited = this.#awaited(connection, state)
     connection.applicationDeadline = keepPace(state.pace, awaited, tcb.sendQueue.released, this.#limits, now)
     // TIME-WAIT is ours alone, and takes nothing that a client should be made to spare.
     if (tcb.state === 'TIME-WAIT') this.released(connection)
+  }
+
+  #awaited(connection: Connection, { answered }: Accepted): Awaited {
+    const { tcb } = connection
+    if (tcb.state === 'SYN-RECEIVED' || this.#host.isShifting(connection)) return 'nothing'
+    return answered ? awaitedAtEnd(tcb) : 'head'
   }
 
   /** Ended, or placed: from then on it is counted where it is owned. */
@@ -187,12 +188,12 @@ export class Acceptor implements Application {
     return false
   }
 
-  resumed(connection: Connection, now: number): void {
-    const state = connection.state as Accepted
-    // Its end follows, and places the connection elsewhere.
-    if (state.ours) return
-    state.shifting = false
-    this.advanced(connection, READABLE, now)
+  /** Back from a node that refused it: `kept` follows. */
+  resumed(): void {}
+
+  /** It is read anew, and offered to another node. */
+  kept(connection: Connection, now: number): void {
+    if (this.#host.owns(connection)) this.advanced(connection, READABLE, now)
   }
 
   admits(): ShiftRefusal {
@@ -230,29 +231,20 @@ export class Acceptor implements Application {
 
   /** `path`: undefined for an application's connection. */
   #shift(connection: Connection, state: Accepted, path: string | undefined, now: number): void {
-    const to = this.#place(connection.localPort, path, state.refusedBy)
+    const to = this.#place(connection.localPort, path, state.offeredTo)
     if (to === undefined) {
       if (path === undefined) abort(connection.tcb)
       else this.#answer(connection, state, 503, now)
       this.#await(connection, state, now)
       return this.#host.touched(connection)
     }
-    state.shifting = true
-    let ended = false
-    this.#host.shift(connection, to, now, result => {
-      ended = true
-      state.ours = false
-      if (result.ok || !this.#host.owns(connection)) return
-      state.shifting = false
-      state.refusedBy.push(to)
-      this.#shift(connection, state, path, this.#host.now())
-    })
-    if (!ended) state.ours = true
+    state.offeredTo.push(to)
+    this.#host.shift(connection, to, now)
   }
 
-  #place(port: number, path: string | undefined, refusedBy: readonly number[]): number | undefined {
-    if (refusedBy.length >= MAX_TRIES) return undefined
-    return path === undefined ? this.#host.placeApp(port, refusedBy) : this.#host.place(path, refusedBy)
+  #place(port: number, path: string | undefined, not: readonly number[]): number | undefined {
+    if (not.length >= MAX_TRIES) return undefined
+    return path === undefined ? this.#host.placeApp(port, not) : this.#host.place(path, not)
   }
 
   #answer(connection: Connection, state: Accepted, status: number, now: number): void {
@@ -265,11 +257,6 @@ export class Acceptor implements Application {
     if (plan.bodyKind === 'octets') send(tcb, plan.octets, now)
     close(tcb, now)
   }
-}
-
-function awaitedOf(tcb: Tcb, state: Accepted): Awaited {
-  if (tcb.state === 'SYN-RECEIVED' || state.shifting) return 'nothing'
-  return state.answered ? awaitedAtEnd(tcb) : 'head'
 }
 
 function shownRequest(method: string, path: string | number): string {

@@ -71,6 +71,8 @@ export interface OutgoingHost {
   reclaim(connection: number, epoch: number, now: number): void
 }
 
+type Done = (result: ShiftResult, now: number) => void
+
 type Phase = 'preparing' | 'steering' | 'committed'
 
 class Shift {
@@ -79,7 +81,7 @@ class Shift {
   readonly to: number
   readonly flow: Flow
   readonly startedAt: number
-  readonly done: (result: ShiftResult) => void
+  readonly done: Done
   phase: Phase = 'preparing'
   /** The gateway was told of the target. */
   steered = false
@@ -103,7 +105,7 @@ class Shift {
     { needs, octets }: Required,
     startedAt: number,
     until: number,
-    done: (result: ShiftResult) => void,
+    done: Done,
   ) {
     this.connection = connection
     this.epoch = epoch
@@ -157,10 +159,10 @@ export class OutgoingShifts {
     flow: Flow,
     to: number,
     now: number,
-    done: (result: ShiftResult) => void,
+    done: Done,
     unprepared = false,
   ): void {
-    const refuse = (reason: ShiftRefusal) => done({ ok: false, reason })
+    const refuse = (reason: ShiftRefusal) => done({ ok: false, reason }, now)
     if (this.#shifts.has(connection)) return refuse('ALREADY_SHIFTING')
     if (this.#shifts.size >= MAX_OUTGOING) return refuse('BUSY')
     const requirements = this.#host.requirements(connection)
@@ -211,19 +213,21 @@ export class OutgoingShifts {
         return
       case 'REFUSED':
         if ((message.stage === 'COMMIT') !== (shift.phase === 'committed')) return
-        if (shift.phase === 'committed') this.#host.reclaim(shift.connection, shift.epoch, now)
-        this.#unsteer(shift)
-        this.#finish(shift, { ok: false, reason: message.reason })
+        this.#refused(shift, message.reason, now)
         return
       case 'SHIFTED':
         if (shift.phase !== 'committed') return
-        this.#finish(shift, {
-          ok: true,
-          confirmed: message.confirmed,
-          ms: now - shift.startedAt,
-          preparedMs: shift.preparedAt - shift.startedAt,
-          pauseMs: now - shift.committedAt,
-        })
+        this.#finish(
+          shift,
+          {
+            ok: true,
+            confirmed: message.confirmed,
+            ms: now - shift.startedAt,
+            preparedMs: shift.preparedAt - shift.startedAt,
+            pauseMs: now - shift.committedAt,
+          },
+          now,
+        )
         return
     }
   }
@@ -253,10 +257,10 @@ export class OutgoingShifts {
    * A link to `peer` stands again. Its COMMITs are repeated, but never to a successor of the process they were meant
    * for: that one may have adopted and transmitted before it died, and an old state must not come to life behind it.
    */
-  peerUp(peer: number, restarted: boolean): void {
+  peerUp(peer: number, restarted: boolean, now: number): void {
     for (const shift of this.#shifts.values()) {
       if (shift.to !== peer || shift.commit === undefined) continue
-      if (restarted) this.#finish(shift, { ok: false, reason: 'TARGET_DOWN' })
+      if (restarted) this.#finish(shift, { ok: false, reason: 'TARGET_DOWN' }, now)
       else this.#host.send(peer, shift.commit)
     }
   }
@@ -278,7 +282,7 @@ export class OutgoingShifts {
     if (shift.phase === 'committed') {
       // Whoever is there and has it would have said so: the target has ended with it.
       if (now - shift.committedAt >= COMMIT_GIVE_UP_MS) {
-        return this.#finish(shift, { ok: false, reason: 'TARGET_DOWN' })
+        return this.#finish(shift, { ok: false, reason: 'TARGET_DOWN' }, now)
       }
       this.#host.send(shift.to, shift.commit as Commit)
     } else {
@@ -349,15 +353,23 @@ export class OutgoingShifts {
     this.#host.send(shift.to, { type: 'ABORT', connection, epoch })
     this.#unsteer(shift)
     this.#host.thaw(connection, now)
-    this.#finish(shift, { ok: false, reason })
+    this.#finish(shift, { ok: false, reason }, now)
+  }
+
+  #refused(shift: Shift, reason: ShiftRefusal, now: number): void {
+    // No longer under way when the connection goes on: it may be wanted elsewhere at once.
+    this.#shifts.delete(shift.connection)
+    if (shift.phase === 'committed') this.#host.reclaim(shift.connection, shift.epoch, now)
+    this.#unsteer(shift)
+    shift.done({ ok: false, reason }, now)
   }
 
   #unsteer(shift: Shift): void {
     if (shift.steered) this.#host.unsteer(shift.connection, shift.epoch)
   }
 
-  #finish(shift: Shift, result: ShiftResult): void {
+  #finish(shift: Shift, result: ShiftResult, now: number): void {
     this.#shifts.delete(shift.connection)
-    shift.done(result)
+    shift.done(result, now)
   }
 }

@@ -26,7 +26,7 @@ const TARGET = 2
 /** The source's tables, as small as they can be: one connection and what happened to it. */
 function source(needs: () => readonly string[] = () => ['/a'], steering = false) {
   const sent: ShiftMessage[] = []
-  const state = { owned: true, frozen: false, up: true, steerings: 0 }
+  const state = { owned: true, frozen: false, up: true, steerings: 0, reclaimed: () => {} }
   const host: OutgoingHost = {
     send: (_to, message) => {
       if (state.up) sent.push(message)
@@ -54,6 +54,7 @@ function source(needs: () => readonly string[] = () => ['/a'], steering = false)
     reclaim: () => {
       state.owned = true
       state.frozen = false
+      state.reclaimed()
     },
   }
   const results: ShiftResult[] = []
@@ -177,7 +178,7 @@ describe('the source', () => {
     shifts.expire(COMMIT_REPEAT_MS * 2)
     expect(types(sent)).toEqual(['PREPARE', 'COMMIT', 'COMMIT'])
     shifts.peerDown(TARGET, 600)
-    shifts.peerUp(TARGET, false)
+    shifts.peerUp(TARGET, false, 0)
     expect(types(sent)).toEqual(['PREPARE', 'COMMIT', 'COMMIT', 'COMMIT'])
     for (let now = 600; now <= 2 * COMMIT_GIVE_UP_MS; now += 100) shifts.expire(now)
     expect(results).toEqual([{ ok: false, reason: 'TARGET_DOWN' }])
@@ -189,7 +190,7 @@ describe('the source', () => {
     start(1)
     shifts.receive(TARGET, prepared(1), 0)
     shifts.peerDown(TARGET, 1)
-    shifts.peerUp(TARGET, true)
+    shifts.peerUp(TARGET, true, 0)
     expect(types(sent)).toEqual(['PREPARE', 'COMMIT'])
     expect(results).toEqual([{ ok: false, reason: 'TARGET_DOWN' }])
   })
@@ -205,6 +206,21 @@ describe('the source', () => {
     )
     expect(state).toMatchObject({ owned: true, frozen: false })
     expect(results).toEqual([{ ok: false, reason: 'BAD_SNAPSHOT' }])
+  })
+
+  it('lets the connection go elsewhere as soon as it is back', () => {
+    const { shifts, sent, state, results, start } = source()
+    start(1, 0, true)
+    shifts.commit(0)
+    state.reclaimed = () => start(2)
+    shifts.receive(
+      TARGET,
+      { type: 'REFUSED', connection: 7, epoch: 1, reason: 'DRAINING', stage: 'COMMIT' },
+      1,
+    )
+    expect(types(sent)).toEqual(['COMMIT', 'PREPARE'])
+    expect(results).toEqual([{ ok: false, reason: 'DRAINING' }])
+    expect(shifts.has(7)).toBe(true)
   })
 
   it('does not take the refusal of a doubled PREPARE for one of its COMMIT', () => {

@@ -169,7 +169,7 @@ export function status(host: OperatorHost): OwnerStatus {
     pid: process.pid,
     connections: owner.connections,
     forwards: owner.forwards.size,
-    shifting: owner.shifting,
+    shifting: owner.shifting.size,
     draining: host.draining(),
     cacheOctets: store?.usedOctets ?? 0,
     cacheObjects: store?.count ?? 0,

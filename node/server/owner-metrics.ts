@@ -109,7 +109,7 @@ function stackMetrics({ owner }: OperatorHost): Metric[] {
   return [
     byLabel('gauge', 'gyre_connections', 'Connections owned, by state of RFC 9293.', 'state', states),
     gauge('gyre_forwards', 'Flows of other owners whose packets are passed on.', owner.forwards.size),
-    gauge('gyre_shifts_under_way', 'Shifts from here that are not yet over.', owner.shifting),
+    gauge('gyre_shifts_under_way', 'Shifts from here that are not yet over.', owner.shifting.size),
     counter('gyre_accepted_total', 'Connections accepted by a handshake here.', counters.accepted),
     counter('gyre_adopted_total', 'Connections taken over from another owner.', counters.adopted),
     counter('gyre_forwarded_packets_total', 'Packets passed to another owner.', counters.forwardedPackets),

@@ -90,25 +90,25 @@ export class OwnerShifts {
     const { environment } = this.#owner
     // Given away already, or over: whoever decided this had not heard of it.
     if (!this.#owner.owns(connection)) return done({ ok: false, reason: 'CLOSED' })
-    const finish = (result: ShiftResult) => {
-      this.#finished(connection, result, now)
+    const finish = (result: ShiftResult, endedAt: number) => {
+      this.#finished(connection, result, endedAt)
       this.#log(connection.id, to, cause, result, now)
       done(result)
     }
     // TIME-WAIT holds nothing that anybody could want elsewhere, and is given up rather than moved.
-    if (connection.isInTimeWait) return finish({ ok: false, reason: 'NOT_SHIFTABLE' })
+    if (connection.isInTimeWait) return finish({ ok: false, reason: 'NOT_SHIFTABLE' }, now)
     if (to === this.#owner.config.id || !environment.reachable(to)) {
-      return finish({ ok: false, reason: 'UNKNOWN_TARGET' })
+      return finish({ ok: false, reason: 'UNKNOWN_TARGET' }, now)
     }
     const refusal = this.#owner.application.movable?.(connection, false, now)
-    if (refusal !== undefined) return finish({ ok: false, reason: refusal })
+    if (refusal !== undefined) return finish({ ok: false, reason: refusal }, now)
     const needs = this.#unpreparedNeeds(connection, to, now)
     if (needs === undefined) return this.#attempt(connection, to, now, finish, false)
-    const settle = (result: ShiftResult) => {
-      if (result.ok || result.reason !== 'NO_OBJECT') return finish(result)
+    const settle = (result: ShiftResult, endedAt: number) => {
+      if (result.ok || result.reason !== 'NO_OBJECT') return finish(result, endedAt)
       // It held them once: now it has to read them.
       this.#holders.forget(to, needs)
-      this.#attempt(connection, to, now, finish, false)
+      this.#attempt(connection, to, endedAt, finish, false)
     }
     this.#attempt(connection, to, now, settle, true)
   }
@@ -117,7 +117,7 @@ export class OwnerShifts {
     connection: Connection,
     to: number,
     now: number,
-    done: (result: ShiftResult) => void,
+    done: (result: ShiftResult, now: number) => void,
     unprepared: boolean,
   ): void {
     connection.triedEpoch++

@@ -4,7 +4,7 @@
  * It holds the flows, their timers and the packet path; how connections change hands is in `owner-shifts.ts`.
  */
 import { MAX_DORMANT } from '../../shift/incoming.ts'
-import { MAX_OUTGOING, type ShiftResult } from '../../shift/outgoing.ts'
+import { MAX_OUTGOING, type OutgoingShifts, type ShiftResult } from '../../shift/outgoing.ts'
 import { countOwned } from '../tcp/adoption.ts'
 import { segmentArrives } from '../tcp/arrival.ts'
 import { CONFIRMED, ESTABLISHED, FIN_ACKED, PEER_FIN, STARVED, takeEvents } from '../tcp/events.ts'
@@ -132,8 +132,8 @@ export class Owner {
     return this.#population.timeWait
   }
 
-  get shifting(): number {
-    return this.#shifts.outgoing.size
+  get shifting(): Pick<OutgoingShifts, 'size' | 'has'> {
+    return this.#shifts.outgoing
   }
 
   /** How full every table is that one owner's connections share. */
@@ -224,7 +224,7 @@ export class Owner {
 
   peerUp(peer: number, restarted: boolean, now: number): void {
     this.#enter(now)
-    this.#shifts.outgoing.peerUp(peer, restarted)
+    this.#shifts.outgoing.peerUp(peer, restarted, now)
     this.flush(now)
   }
 

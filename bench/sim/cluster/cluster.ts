@@ -252,11 +252,7 @@ export class Cluster {
     const { owner } = this.dispatcher
     const found = this.ownerOf(client)
     if (found?.owner !== owner) throw new Error('the dispatcher does not own it')
-    Object.assign(found.connection.state as object, { shifting: true })
-    this.#shift(owner, found.connection, to, result => {
-      if (!result.ok && owner.owns(found.connection)) owner.application.resumed(found.connection, this.now)
-      done(result)
-    })
+    this.#shift(owner, found.connection, to, done)
   }
 
   /** An owner decides about a connection that it was found at before, whether or not it still is. */

@@ -392,7 +392,7 @@ describe('an application that misbehaves at the instant of its shift', () => {
       .catch(error => error.code)
     await apps.run(100)
     expect(await outcome).toBe('ERR_GYRE_CLOSED')
-    expect(apps.sim.node(own).owner.shifting).toBe(0)
+    expect(apps.sim.node(own).owner.shifting.size).toBe(0)
     expect(client.failure ?? 'finished').toBe(client.finished ? 'finished' : 'reset by the server')
     const others = [0, 1, 2, 3].map(() => apps.client({ raw: true }))
     await apps.run(50)
