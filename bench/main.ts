@@ -6,6 +6,9 @@ import { drainBench } from './drain.ts'
 import { fuzz } from './fuzz.ts'
 import { musts } from './musts.ts'
 import { placementBench } from './placement.ts'
+import { markOwn } from './report/noise.ts'
+import { DEFAULT_OUT } from './report/publish.ts'
+import type { Result } from './report/result.ts'
 import { shift } from './shift/command.ts'
 import { single } from './single.ts'
 import { slowClients } from './slow-clients.ts'
@@ -36,20 +39,38 @@ function number(low: number, high: number, fraction = false): (text: string) => 
   }
 }
 
+/** The status of a run whose figures must not be compared, beside 1 for one that failed. */
+const EXIT_NOISY = 3
+
+/** Where a benchmark of the common form leaves its result, and what its status says. */
+function published<Options>(command: Command, run: (options: Options) => Promise<Result>): Command {
+  return command
+    .option('--out <folder>', 'where NAME.json and NAME.svg are written', DEFAULT_OUT)
+    .option('--add', 'add the rounds to those that are there', false)
+    .option('--json', 'print JSON instead of a table', false)
+    .action(async (options: Options) => {
+      const { noise } = await run(options)
+      if (noise.reasons.length > 0) process.exitCode = EXIT_NOISY
+    })
+}
+
 const program = new Command('npm run bench --').description(
-  'Benchmarks of gyre; as root, in namespaces of their own',
+  'Benchmarks of gyre; as root, in namespaces of their own. Status 3: the machine was too noisy to compare.',
 )
-program
-  .command('single')
-  .description('one node against nginx and Node’s http: 1 KiB, 64 KiB, 16 MiB, a connection per request')
-  .option('--seconds <n>', 'length of each round', seconds, 5)
-  .option('--rounds <n>', 'counted rounds of each system', rounds, 5)
-  .option('--only <text>', 'only workloads whose name holds this', '')
-  .option('--json', 'print JSON', false)
-  .action(single)
+published(
+  program
+    .command('single')
+    .summary('one node against nginx and Node’s http')
+    .description('one node against nginx and Node’s http: 1 KiB, 64 KiB, 16 MiB, a connection per request')
+    .option('--seconds <n>', 'length of each round', seconds, 5)
+    .option('--rounds <n>', 'counted rounds of each system', rounds, 5)
+    .option('--only <text>', 'only workloads whose name holds this', ''),
+  single,
+)
 
 program
   .command('conformance')
+  .summary('raw-socket cases of HTTP against a server')
   .description('the raw-socket cases of HTTP against a server that listens')
   .option(
     '--against <server>',
@@ -62,6 +83,7 @@ program
 
 program
   .command('throughput')
+  .summary('TCP in simulated time beside the formulas of the RFCs')
   .description('TCP in simulated time: loss × round-trip time × reordering, beside the formulas of the RFCs')
   .option('--seeds <n>', 'runs of each row', rounds, 10)
   .option('--only <text>', 'only rows that begin with or hold this, e.g. "0.1 | 50"', '')
@@ -70,12 +92,14 @@ program
 
 program
   .command('musts')
+  .summary('what RFC 9293 asks for, and the tests that hold it')
   .description('what RFC 9293 asks for, and the tests that hold it; no benchmark, and needs no root')
   .option('--json', 'print JSON', false)
   .action(musts)
 
 program
   .command('differential')
+  .summary('our TCP beside the kernel’s over a bad wire')
   .description(
     'randomised exchanges over a bad wire: our TCP beside the kernel’s, both with the kernel as peer',
   )
@@ -87,6 +111,7 @@ program
 
 program
   .command('wire')
+  .summary('bulk flows over a long wire that loses')
   .description(
     'bulk flows over a long wire that loses: from our TCP, beside the kernel’s CUBIC, to the same kernel',
   )
@@ -101,6 +126,7 @@ program
 
 program
   .command('soak')
+  .summary('100,000 idle connections, then new ones, then none')
   .description('idle connections on one owner, then new ones beside them, then none: memory, leaks, refusals')
   .option('--connections <n>', 'idle ones', number(1, 300_000), 100_000)
   .option('--rate <n>', 'new ones a second', number(1, 20_000), 2_000)
@@ -108,20 +134,23 @@ program
   .option('--json', 'print JSON', false)
   .action(soak)
 
-program
-  .command('shift')
-  .description(
-    'what it costs to move a connection, beside the kernel’s TCP_REPAIR, and what the client sees of it',
-  )
-  .option('--count <n>', 'counted moves in each scenario', number(1, 100_000), 1_000)
-  .option('--warm <n>', 'moves before them that do not count', number(0, 10_000), 200)
-  .option('--shifts <n>', 'moves of a download at full speed, one each 5 ms', number(1, 100_000), 10_000)
-  .option('--only <text>', 'only scenarios whose name holds this', '')
-  .option('--json', 'print JSON', false)
-  .action(shift)
+published(
+  program
+    .command('shift')
+    .summary('what it costs to move a connection, beside TCP_REPAIR')
+    .description(
+      'what it costs to move a connection, beside the kernel’s TCP_REPAIR, and what the client sees of it',
+    )
+    .option('--count <n>', 'counted moves in each scenario', number(1, 100_000), 1_000)
+    .option('--warm <n>', 'moves before them that do not count', number(0, 10_000), 200)
+    .option('--shifts <n>', 'moves of a download at full speed, one each 5 ms', number(1, 100_000), 10_000)
+    .option('--only <text>', 'only scenarios whose name holds this', ''),
+  shift,
+)
 
 program
   .command('fuzz')
+  .summary('changed packets, everywhere')
   .description('changed packets at the TCP core, at the owners of simulated clusters and at every parser')
   .option('--packets <n>', 'how many', number(1, 2 ** 31), 1_000_000)
   .option('--seed <n>', 'of the first scenario', number(1, 2 ** 31), 1)
@@ -129,6 +158,7 @@ program
 
 program
   .command('slow-clients')
+  .summary('others while thousands of slow clients are served')
   .description(
     'requests a second and latency of others while thousands of slow clients are served, beside nginx',
   )
@@ -138,18 +168,22 @@ program
   .option('--json', 'print JSON', false)
   .action(slowClients)
 
-program
-  .command('trace')
-  .description(
-    'a document root four times the cache: hit ratios beside LRU and the optimum, throughput beside nginx',
-  )
-  .option('--seconds <n>', 'length of each round', seconds, 5)
-  .option('--rounds <n>', 'counted rounds of each system', rounds, 3)
-  .option('--ratios', 'hit ratios alone', false)
-  .action(trace)
+published(
+  program
+    .command('trace')
+    .summary('a document root four times the cache')
+    .description(
+      'a document root four times the cache: hit ratios beside LRU and the optimum, throughput beside nginx',
+    )
+    .option('--seconds <n>', 'length of each round', seconds, 5)
+    .option('--rounds <n>', 'counted rounds of each system', rounds, 3)
+    .option('--ratios', 'hit ratios alone', false),
+  trace,
+)
 
 program
   .command('placement')
+  .summary('policies of placement in a simulated cluster')
   .description(
     'policies of placement beside each other, in a simulated cluster with less memory than files; needs no root',
   )
@@ -161,12 +195,14 @@ program
 
 program
   .command('drain')
+  .summary('how long it takes to empty a node')
   .description('how long it takes to empty a node of many downloads, each of which has to arrive intact')
   .option('--connections <n>', 'downloads', number(1, 5_000), 1_000)
   .option('--rounds <n>', 'clusters, one after the other', rounds, 3)
   .option('--json', 'print JSON', false)
   .action(drainBench)
 
+markOwn()
 program.parseAsync().catch((error: unknown) => {
   process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`)
   process.exitCode = 1

@@ -6,12 +6,17 @@
  */
 import { randomFillSync } from 'node:crypto'
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { cpus, release, tmpdir } from 'node:os'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { GYRE, withCluster } from './local-cluster.ts'
 import { withNginx } from './nginx.ts'
 import { buildPaced, paced } from './paced.ts'
 import { has, inNamespace, run, Server } from './process.ts'
+import type { RoundNoise } from './report/noise.ts'
+import { startProgress } from './report/progress.ts'
+import { type Measured, type PublishOptions, publish } from './report/publish.ts'
+import { type Goal, type Result, type Row, summary } from './report/result.ts'
+import { interleave, type Rounds, type Sample } from './report/rounds.ts'
 import { type Figures, wrk } from './wrk.ts'
 
 const NAME = 'gyre-single'
@@ -26,8 +31,6 @@ const NGINX_SENDFILE_PORT = 82
 const NODE_HTTP_PORT = 83
 const SERVER_CORE = 0
 const LOAD_CORE = 1
-/** A spread of more than this between the rounds of one system says more of the machine than of the system. */
-const MAX_SPREAD = 0.3
 const WARM_UP_SECONDS = 2
 
 /** Load of the paced workloads, of what each system does at most. */
@@ -45,24 +48,44 @@ interface Workload {
   readonly path: string
   readonly connections: number
   readonly closing?: boolean
+  /** By how much we are to be better than another. */
+  readonly reach: Readonly<Partial<Record<'nginx' | 'node http', number>>>
 }
 
 const WORKLOADS: readonly Workload[] = [
-  { name: '1 KiB, 64 connections', kind: 'rate', path: '/1k', connections: 64 },
-  { name: '1 KiB, 256 connections', kind: 'rate', path: '/1k', connections: 256 },
-  { name: '64 KiB', kind: 'rate', path: '/64k', connections: 64 },
-  { name: '16 MiB', kind: 'rate', path: '/16m', connections: 16 },
-  { name: 'connection per request, 1 KiB', kind: 'rate', path: '/1k', connections: 64, closing: true },
-  { name: 'latency at 70 %, 1 KiB', kind: 'paced', path: '/1k', connections: 64 },
-  { name: 'upload of 64 KiB', kind: 'upload', path: '/1k', connections: 64 },
+  {
+    name: '1 KiB, 64 connections',
+    kind: 'rate',
+    path: '/1k',
+    connections: 64,
+    reach: { nginx: 1.2, 'node http': 3 },
+  },
+  {
+    name: '1 KiB, 256 connections',
+    kind: 'rate',
+    path: '/1k',
+    connections: 256,
+    reach: { nginx: 1.2, 'node http': 3 },
+  },
+  { name: '64 KiB', kind: 'rate', path: '/64k', connections: 64, reach: { nginx: 1.05, 'node http': 1.3 } },
+  { name: '16 MiB', kind: 'rate', path: '/16m', connections: 16, reach: { nginx: 2.2, 'node http': 2.5 } },
+  {
+    name: 'connection per request, 1 KiB',
+    kind: 'rate',
+    path: '/1k',
+    connections: 64,
+    closing: true,
+    reach: { nginx: 1, 'node http': 2 },
+  },
+  { name: 'latency at 70 %, 1 KiB', kind: 'paced', path: '/1k', connections: 64, reach: { nginx: 1 } },
+  { name: 'upload of 64 KiB', kind: 'upload', path: '/1k', connections: 64, reach: { 'node http': 1 } },
 ]
 
 const FILES: Readonly<Record<string, number>> = { '1k': 1024, '64k': 65_536, '16m': 16 * 1024 * 1024 }
 
-export interface SingleOptions {
+export interface SingleOptions extends PublishOptions {
   readonly seconds: number
   readonly rounds: number
-  readonly json: boolean
   readonly only: string
 }
 
@@ -80,17 +103,7 @@ interface Tools {
   readonly upload: string
 }
 
-interface Row {
-  readonly workload: string
-  readonly system: string
-  readonly requestsPerSecond: number
-  readonly octetsPerSecond: number
-  readonly p99Ms: number
-  readonly spread: number
-  readonly errors: number
-}
-
-export async function single(options: SingleOptions): Promise<void> {
+export async function single(options: SingleOptions): Promise<Result> {
   if (!(await has('wrk'))) throw new Error('wrk is missing: apt-get install wrk')
   const withNginxToo = await has('nginx')
   if (!withNginxToo)
@@ -102,7 +115,7 @@ export async function single(options: SingleOptions): Promise<void> {
     const upload = join(folder, 'upload.lua')
     await writeFile(upload, `wrk.method = "POST"\nwrk.body = string.rep("x", ${UPLOAD_OCTETS})\n`)
     const flags = { name: NAME, vip: VIP, vip6: 'fd77:201::1', admin: '127.0.0.1:8871', nodes: 1, root }
-    const rows = await withCluster(flags, async state => {
+    const measured = await withCluster(flags, async state => {
       const node = state.roles.find(({ role }) => role === 'node')
       if (node === undefined) throw new Error('the cluster has no node')
       await run('taskset', ['-acp', `${SERVER_CORE}`, `${node.pid}`])
@@ -112,7 +125,7 @@ export async function single(options: SingleOptions): Promise<void> {
         rounds(options, tools, systemsOf(withNginxToo)),
       )
     })
-    report(rows, options)
+    return await publishRows(measured, options)
   } finally {
     await rm(folder, { recursive: true, force: true })
   }
@@ -185,31 +198,39 @@ function systemsOf(withNginxToo: boolean): System[] {
   ]
 }
 
-async function rounds(options: SingleOptions, tools: Tools, systems: readonly System[]): Promise<Row[]> {
+async function rounds(options: SingleOptions, tools: Tools, systems: readonly System[]): Promise<Rounds> {
+  const chosen = WORKLOADS.filter(({ name }) => name.includes(options.only))
+  const progress = startProgress(chosen.length * systems.length * options.rounds)
   const rows: Row[] = []
-  for (const workload of WORKLOADS) {
-    const { name } = workload
-    if (!name.includes(options.only)) continue
-    const figures = new Map<string, Figures[]>(systems.map(system => [system.name, []]))
-    const most = new Map<string, number>()
-    for (let round = 0; round <= options.rounds; round++) {
-      for (const system of systems) {
-        process.stderr.write(`\r${name}: round ${round} of ${options.rounds}, ${system.name}        `)
-        const seconds = round === 0 ? WARM_UP_SECONDS : options.seconds
-        // The first round warms up, and finds what 70 % are of.
-        if (round === 0) {
-          const closed: Workload = workload.kind === 'paced' ? { ...workload, kind: 'rate' } : workload
-          most.set(system.name, (await measure(closed, tools, system, seconds, 0)).requestsPerSecond)
-        } else {
-          const rate = PACED_SHARE * (most.get(system.name) ?? 0)
-          figures.get(system.name)?.push(await measure(workload, tools, system, seconds, rate))
-        }
-      }
+  const noise: RoundNoise[] = []
+  try {
+    for (const workload of chosen) {
+      // The warm-up finds what 70 % are of.
+      const most = new Map<System, number>()
+      const closed: Workload = workload.kind === 'paced' ? { ...workload, kind: 'rate' } : workload
+      const done = await interleave({
+        ...{ group: workload.name, systems, rounds: options.rounds, progress },
+        nameOf: ({ name }) => name,
+        warm: async system => {
+          const warm = await measure(closed, tools, system, WARM_UP_SECONDS, 0)
+          most.set(system, warm.requestsPerSecond)
+        },
+        measure: async system => {
+          const rate = PACED_SHARE * (most.get(system) ?? 0)
+          return sampleOf(await measure(workload, tools, system, options.seconds, rate))
+        },
+      })
+      rows.push(...done.rows)
+      noise.push(...done.noise)
     }
-    for (const system of systems) rows.push(rowOf(workload, system.name, figures.get(system.name) ?? []))
+  } finally {
+    progress.stop()
   }
-  process.stderr.write('\r')
-  return rows
+  return { rows, noise }
+}
+
+function sampleOf({ requestsPerSecond, octetsPerSecond, p50Ms, p99Ms, errors }: Figures): Sample {
+  return { requests: requestsPerSecond, octets: octetsPerSecond / 1e6, p50: p50Ms, p99: p99Ms, errors }
 }
 
 function measure(
@@ -228,86 +249,39 @@ function measure(
   return wrk({ ...common, url, closing: closing === true })
 }
 
-/** The median round: by rate, or by latency where the rate was given. */
-function rowOf({ name, kind }: Workload, system: string, figures: readonly Figures[]): Row {
-  const value = (of: Figures) => (kind === 'paced' ? of.p99Ms : of.requestsPerSecond)
-  const sorted = [...figures].sort((a, b) => value(a) - value(b))
-  const [first, last, middle] = [sorted[0], sorted.at(-1), sorted[Math.floor(sorted.length / 2)]]
-  const median = middle === undefined ? 0 : value(middle)
-  return {
-    workload: name,
-    system,
-    requestsPerSecond: Math.round(middle?.requestsPerSecond ?? 0),
-    octetsPerSecond: Math.round(middle?.octetsPerSecond ?? 0),
-    p99Ms: middle?.p99Ms ?? Number.NaN,
-    spread:
-      first === undefined || last === undefined || median === 0 ? 0 : (value(last) - value(first)) / median,
-    errors: figures.reduce((sum, { errors }) => sum + errors, 0),
-  }
+/** How much better we are than the others, each at its best: by rate, or by p99 where the rate was given. */
+function goalsOf(rows: readonly Row[]): Goal[] {
+  return WORKLOADS.flatMap(({ name, kind, reach }) => {
+    const [column, sign] = kind === 'paced' ? ['p99', -1] : ['requests', 1]
+    const best = (prefix: string) => {
+      const those = rows.filter(row => row.group === name && row.system.startsWith(prefix))
+      const values = those.map(row => sign * summary(row.figures[column]).median)
+      return values.length === 0 ? Number.NaN : Math.abs(Math.max(...values))
+    }
+    return Object.entries(reach).map(([other, limit]): Goal => {
+      const ratio = (best('gyre') / best(other)) ** sign
+      const text = `${name}, ${kind === 'paced' ? 'p99 ' : ''}against ${other}`
+      return { groups: [name], text, value: ratio, limit, unit: ' ×', bound: 'least' }
+    })
+  })
 }
 
-interface Ratios {
-  readonly workload: string
-  /** How much better we are than the other at its best: by rate, or by p99 where the rate was given. */
-  readonly againstNginx: number
-  readonly againstNode: number
-  readonly cluster: number
-  readonly noisy: boolean
-}
-
-function ratiosOf({ name, kind }: Workload, rows: readonly Row[]): Ratios {
-  const best = (prefix: string) => {
-    const those = rows.filter(row => row.workload === name && row.system.startsWith(prefix))
-    return kind === 'paced'
-      ? 1 / Math.min(...those.map(row => row.p99Ms))
-      : Math.max(0, ...those.map(row => row.requestsPerSecond))
+function publishRows({ rows, noise }: Rounds, options: SingleOptions): Promise<Result> {
+  const { seconds, rounds: count, only } = options
+  const measured: Measured = {
+    bench: 'single',
+    title: 'One process on one core',
+    options: { seconds, rounds: count, only },
+    columns: [
+      { name: 'requests', unit: '1/s', digits: 0, better: 'more' },
+      { name: 'octets', unit: 'MB/s', digits: 0 },
+      { name: 'p50', unit: 'ms', digits: 2 },
+      { name: 'p99', unit: 'ms', digits: 2 },
+    ],
+    rows,
+    charts: [{ kind: 'bars', column: 'requests' }],
+    goals: goalsOf,
+    noise,
   }
-  const compared = rows.filter(
-    row => row.workload === name && row.system !== 'node http' && row.system !== 'cluster',
-  )
-  return {
-    workload: name,
-    againstNginx: best('gyre') / best('nginx'),
-    againstNode: best('gyre') / best('node http'),
-    cluster: best('cluster') / best('nginx'),
-    noisy: compared.some(row => row.spread > MAX_SPREAD),
-  }
-}
-
-function report(rows: readonly Row[], options: SingleOptions): void {
-  const machine = {
-    cpu: cpus()[0]?.model ?? '',
-    cores: cpus().length,
-    kernel: release(),
-    node: process.version,
-  }
-  const ratios = WORKLOADS.filter(({ name }) => rows.some(({ workload }) => workload === name)).map(
-    workload => ratiosOf(workload, rows),
-  )
-  if (options.json) {
-    process.stdout.write(`${JSON.stringify({ machine, seconds: options.seconds, rows, ratios }, null, 2)}\n`)
-    return
-  }
-  process.stdout.write(
-    `${machine.cpu}, ${machine.cores} cores, Linux ${machine.kernel}, Node ${machine.node}\n\n`,
-  )
-  for (const row of rows) {
-    const rate = `${row.requestsPerSecond}`.padStart(9)
-    const octets = (row.octetsPerSecond / 1e6).toFixed(0).padStart(6)
-    const spread = (100 * row.spread).toFixed(0).padStart(3)
-    process.stdout.write(
-      `${row.workload.padEnd(30)} ${row.system.padEnd(15)} ${rate} req/s ${octets} MB/s  p99 ${row.p99Ms.toFixed(2)} ms` +
-        `  spread ${spread} %${row.errors > 0 ? `  ${row.errors} errors` : ''}\n`,
-    )
-  }
-  process.stdout.write('\n')
-  for (const { workload, againstNginx, againstNode, cluster, noisy } of ratios) {
-    const nginx = Number.isFinite(againstNginx)
-      ? `${againstNginx.toFixed(2)} × nginx at its best (a node of a cluster ${cluster.toFixed(2)} ×)`
-      : 'no nginx'
-    const node = Number.isFinite(againstNode) ? `${againstNode.toFixed(2)} × Node's http` : ''
-    process.stdout.write(
-      `${workload.padEnd(30)} ${nginx}, ${node}${noisy ? '  (noisy: do not compare)' : ''}\n`,
-    )
-  }
+  return publish(measured, options)
 }

@@ -11,6 +11,10 @@ import { WTinyLfuPolicy } from '../cache/w-tiny-lfu.ts'
 import { withCluster } from './local-cluster.ts'
 import { withNginx } from './nginx.ts'
 import { has, inNamespace, run } from './process.ts'
+import { startProgress } from './report/progress.ts'
+import { type Measured, type PublishOptions, publish } from './report/publish.ts'
+import type { Result, Row } from './report/result.ts'
+import { interleave, type Rounds, type Sample } from './report/rounds.ts'
 import { LruPolicy, S3FifoPolicy } from './trace/policies.ts'
 import {
   createTrace,
@@ -56,23 +60,41 @@ const TRACES: readonly (readonly [string, Partial<TraceOptions>, number])[] = [
   ['Zipf 0.9, scans, moving', RESTLESS, 20],
 ]
 
-export interface TraceBenchOptions {
+export interface TraceBenchOptions extends PublishOptions {
   readonly seconds: number
   readonly rounds: number
   /** Hit ratios alone: needs neither root nor nginx. */
   readonly ratios: boolean
 }
 
-export async function trace(options: TraceBenchOptions): Promise<void> {
-  for (const line of ratioTable()) process.stdout.write(`${line}\n`)
-  if (options.ratios) return
+export async function trace(options: TraceBenchOptions): Promise<Result> {
+  const { rows, noise } = options.ratios ? { rows: [], noise: [] } : await beside(options)
+  const measured: Measured = {
+    bench: 'trace',
+    title: 'A document root larger than the cache',
+    seeds: [BASE.seed],
+    options: { seconds: options.seconds, rounds: options.rounds, ratios: options.ratios },
+    columns: [
+      { name: 'hits', unit: '%', digits: 1 },
+      { name: 'octets hit', unit: '%', digits: 1 },
+      { name: 'requests', unit: '1/s', digits: 0, better: 'more' },
+      { name: 'octets', unit: 'MB/s', digits: 0 },
+    ],
+    rows: [...ratioRows(), ...rows],
+    charts: [{ kind: 'bars', column: 'hits' }],
+    noise,
+  }
+  return await publish(measured, options)
+}
+
+async function beside(options: TraceBenchOptions): Promise<Rounds> {
   if (!(await has('wrk')) || !(await has('nginx')))
     throw new Error('wrk or nginx is missing: apt-get install wrk nginx-light')
-  const root = await mkdtemp(join(tmpdir(), 'gyre-trace-'))
+  const folder = await mkdtemp(join(tmpdir(), 'gyre-trace-'))
   try {
-    await throughput(options, root)
+    return await throughput(options, folder)
   } finally {
-    await rm(root, { recursive: true, force: true })
+    await rm(folder, { recursive: true, force: true })
   }
 }
 
@@ -80,30 +102,24 @@ function capacityOf(made: Trace, share: number): number {
   return Math.floor(made.sizes.reduce((sum, size) => sum + size + OBJECT_OVERHEAD_OCTETS, 0) / share)
 }
 
-/** Of requests and of octets, in per cent. */
-function percent({ requests, octets }: HitRatios): string {
-  return `${(100 * requests).toFixed(1)} / ${(100 * octets).toFixed(1)}`
-}
-
-function* ratioTable(): Generator<string> {
-  yield '| hits of requests / of octets, % | cache | LRU | S3-FIFO | W-TinyLFU | optimum |'
-  yield '|---|---|---|---|---|---|'
-  for (const [name, changes, share] of TRACES) {
+function ratioRows(): Row[] {
+  return TRACES.flatMap(([name, changes, share]) => {
     const made = createTrace({ ...BASE, ...changes })
     const capacity = capacityOf(made, share)
-    const columns = [
-      name,
-      `1/${share}`,
-      percent(replay(made, capacity, new LruPolicy())),
-      percent(replay(made, capacity, new S3FifoPolicy(capacity))),
-      percent(replay(made, capacity, new WTinyLfuPolicy(capacity))),
-      percent(replayOptimum(made, capacity)),
+    const policies: readonly (readonly [string, HitRatios])[] = [
+      ['LRU', replay(made, capacity, new LruPolicy())],
+      ['S3-FIFO', replay(made, capacity, new S3FifoPolicy(capacity))],
+      ['W-TinyLFU', replay(made, capacity, new WTinyLfuPolicy(capacity))],
+      ['optimum', replayOptimum(made, capacity)],
     ]
-    yield `| ${columns.join(' | ')} |`
-  }
+    return policies.map(([system, { requests, octets }]) => {
+      const figures = { hits: [100 * requests], 'octets hit': [100 * octets] }
+      return { group: `${name}, cache 1/${share}`, system, figures, errors: 0 }
+    })
+  })
 }
 
-async function throughput(options: TraceBenchOptions, folder: string): Promise<void> {
+async function throughput(options: TraceBenchOptions, folder: string): Promise<Rounds> {
   const made = createTrace({ ...BASE, ...RESTLESS })
   const capacity = capacityOf(made, ROOT_SHARE)
   const root = join(folder, 'root')
@@ -120,7 +136,7 @@ async function throughput(options: TraceBenchOptions, folder: string): Promise<v
     nodes: 1,
     root,
   }
-  await withCluster({ ...flags, more: ['--cache-octets', `${capacity}`] }, async state => {
+  return await withCluster({ ...flags, more: ['--cache-octets', `${capacity}`] }, async state => {
     const node = state.roles.find(({ role }) => role === 'node')
     if (node === undefined) throw new Error('the cluster has no node')
     await run('taskset', ['-acp', `${SERVER_CORE}`, `${node.pid}`])
@@ -137,7 +153,7 @@ async function throughput(options: TraceBenchOptions, folder: string): Promise<v
       core: SERVER_CORE,
       sendfile: true,
     }
-    await withNginx(server, () => rounds(options, client, script, vip))
+    return await withNginx(server, () => rounds(options, client, script, vip))
   })
 }
 
@@ -165,36 +181,25 @@ async function rounds(
   client: string,
   script: string,
   vip: string,
-): Promise<void> {
+): Promise<Rounds> {
   const systems = [
-    { system: 'gyre', url: `http://${vip}`, rates: [] as number[], octets: [] as number[], errors: 0 },
-    { system: 'nginx sendfile', url: `http://${NGINX}:${NGINX_PORT}`, rates: [], octets: [], errors: 0 },
+    { name: 'gyre', url: `http://${vip}` },
+    { name: 'nginx sendfile', url: `http://${NGINX}:${NGINX_PORT}` },
   ]
-  for (let round = 0; round <= options.rounds; round++) {
-    for (const each of systems) {
-      const load = { namespace: client, url: each.url, connections: CONNECTIONS, core: LOAD_CORE, script }
-      const figures = await wrk({ ...load, seconds: options.seconds })
-      each.errors += figures.errors
-      // The first round only fills the cache.
-      if (round === 0) continue
-      each.rates.push(figures.requestsPerSecond)
-      each.octets.push(figures.octetsPerSecond)
-    }
+  const progress = startProgress(systems.length * options.rounds)
+  const measure = async ({ url }: (typeof systems)[number]): Promise<Sample> => {
+    const load = { namespace: client, url, connections: CONNECTIONS, core: LOAD_CORE, script }
+    const { requestsPerSecond, octetsPerSecond, errors } = await wrk({ ...load, seconds: options.seconds })
+    return { requests: requestsPerSecond, octets: octetsPerSecond / 1e6, errors }
   }
-  process.stdout.write('\n| system | requests/s | MB/s | spread | errors |\n|---|---|---|---|---|\n')
-  for (const { system, rates, octets, errors } of systems) {
-    const spread = (Math.max(...rates) - Math.min(...rates)) / median(rates)
-    const columns = [
-      system,
-      Math.round(median(rates)),
-      Math.round(median(octets) / 1e6),
-      `${Math.round(100 * spread)} %`,
-      errors,
-    ]
-    process.stdout.write(`| ${columns.join(' | ')} |\n`)
+  try {
+    return await interleave({
+      ...{ group: 'beside nginx', systems, rounds: options.rounds, progress, measure },
+      nameOf: ({ name }) => name,
+      // Fills the cache.
+      warm: async system => void (await measure(system)),
+    })
+  } finally {
+    progress.stop()
   }
-}
-
-function median(values: readonly number[]): number {
-  return [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN
 }

@@ -5,6 +5,7 @@
  *
  *     node dispatcher/setup.mjs          everything that running needs
  *     node dispatcher/setup.mjs test     and what the tests need besides
+ *     node dispatcher/setup.mjs bench    and what the benchmarks need besides
  *     node dispatcher/setup.mjs addon    the addon only: the hook of `npm install`, which has the rest
  */
 import { spawnSync } from 'node:child_process'
@@ -41,6 +42,8 @@ const APT_TIMEOUT_MS = 10 * 60_000
 const RUN_TOOLS = { ip: 'iproute2', nft: 'nftables', curl: 'curl' }
 /** Real peers that the tests talk to, and the checker of the protocol's model. */
 const TEST_TOOLS = { ping: 'iputils-ping', tshark: 'tshark', spin: 'spin', gcc: 'gcc', chromium: 'chromium' }
+/** Whom the benchmarks measure us beside, and what they make load with. */
+const BENCH_TOOLS = { gcc: 'gcc', wrk: 'wrk', nginx: 'nginx-light', haproxy: 'haproxy' }
 /** The addon is C; node-gyp needs the C++ compiler's make rules and Python. */
 const BUILD_TOOLS = { make: 'make', 'g++': 'g++', python3: 'python3' }
 
@@ -55,7 +58,8 @@ function main() {
   setUpTools({
     ...RUN_TOOLS,
     ...(addonIsStale() ? BUILD_TOOLS : {}),
-    ...(process.argv[2] === 'test' ? TEST_TOOLS : {}),
+    ...(process.argv[2] === 'test' ? { ...TEST_TOOLS, ...BENCH_TOOLS } : {}),
+    ...(process.argv[2] === 'bench' ? BENCH_TOOLS : {}),
   })
   setUpPackages()
   setUpAddon()

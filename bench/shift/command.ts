@@ -3,57 +3,70 @@
  * the same namespaces in the same run, and what the client sees of it, beside windows in which nothing moves.
  */
 import { mkdtemp, rm } from 'node:fs/promises'
-import { cpus, release, tmpdir } from 'node:os'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Programs } from '../kernel/program.ts'
-import { type Result, report } from './report.ts'
+import { NoiseMeter, type RoundNoise } from '../report/noise.ts'
+import { type Progress, SILENT, startProgress } from '../report/progress.ts'
+import { type Measured, type PublishOptions, publish } from '../report/publish.ts'
+import type { Result } from '../report/result.ts'
+import { COLUMNS, goalsOf, rowsOf, type ShiftResult } from './report.ts'
 import { figuresOf, fullFiguresOf, type Scenario, scenarios } from './scenarios.ts'
 import { limitWire, type Place, type SystemName, watch, withPlace } from './systems.ts'
 
-export interface ShiftOptions {
+export interface ShiftOptions extends PublishOptions {
   readonly count: number
   readonly warm: number
   readonly shifts: number
   readonly only: string
-  readonly json: boolean
 }
 
 const SYSTEMS: readonly SystemName[] = ['gyre', 'TCP_REPAIR']
 
-export async function shift(options: ShiftOptions): Promise<void> {
+export async function shift(options: ShiftOptions): Promise<Result> {
   const { count, warm, shifts, only } = options
   const chosen = scenarios(count, warm, shifts).filter(({ name }) => name.includes(only))
-  const results = await measure(chosen, (system, { name }) =>
-    process.stderr.write(`\r${name}: ${system}                    `),
-  )
-  process.stderr.write('\r')
-  if (options.json) {
-    process.stdout.write(`${JSON.stringify(results, null, 2)}\n`)
-    return
+  const progress = startProgress(SYSTEMS.length * chosen.length)
+  try {
+    const { results, noise } = await measure(chosen, progress)
+    const measured: Measured = {
+      bench: 'shift',
+      title: 'What it costs to move a connection',
+      options: { count, warm, shifts, only },
+      columns: COLUMNS,
+      rows: rowsOf(results),
+      charts: [{ kind: 'bars', column: 'owned p50' }],
+      goals: goalsOf,
+      noise,
+    }
+    return await publish(measured, options)
+  } finally {
+    progress.stop()
   }
-  process.stdout.write(
-    `${cpus()[0]?.model ?? ''}, ${cpus().length} cores, Linux ${release()}, Node ${process.version}\n\n`,
-  )
-  process.stdout.write(report(results))
 }
 
 export async function measure(
   chosen: readonly Scenario[],
-  progress: (system: SystemName, scenario: Scenario) => void = () => {},
-): Promise<Result[]> {
+  progress: Progress = SILENT,
+): Promise<{ results: ShiftResult[]; noise: RoundNoise[] }> {
   const folder = await mkdtemp(join(tmpdir(), 'gyre-shift-'))
   const programs = await Programs.compile('repair', 'watch')
   try {
     return await withPlace(folder, programs, async place => {
-      const results: Result[] = []
+      const results: ShiftResult[] = []
+      const noise: RoundNoise[] = []
+      const meter = new NoiseMeter()
       for (const scenario of chosen) {
         await limitWire(place.state, scenario.rate)
         for (const system of SYSTEMS) {
-          progress(system, scenario)
+          progress.say(`${scenario.name}: ${system}`)
+          meter.begin()
           results.push(await one(place, system, scenario))
+          noise.push(meter.read())
+          progress.step()
         }
       }
-      return results
+      return { results, noise }
     })
   } finally {
     await programs.remove()
@@ -61,7 +74,7 @@ export async function measure(
   }
 }
 
-async function one(place: Place, system: SystemName, scenario: Scenario): Promise<Result> {
+async function one(place: Place, system: SystemName, scenario: Scenario): Promise<ShiftResult> {
   const lines = await watch(place, system, scenario)
   return scenario.kind === 'full'
     ? { system, full: fullFiguresOf(lines) }

@@ -1,132 +1,125 @@
-/** The tables of `npm run bench -- shift`, and what of it was to be reached. */
+/** The table of `npm run bench -- shift`, and what of it was to be reached. */
+import type { Column, Goal, Row } from '../report/result.ts'
 import type { Figures, FullFigures, Percentiles } from './scenarios.ts'
 import type { SystemName } from './systems.ts'
 
-export type Result = { readonly system: SystemName } & (
+export type ShiftResult = { readonly system: SystemName } & (
   | { readonly figures: Figures }
   | { readonly full: FullFigures }
 )
 
-const COLUMNS = [
-  ['scenario', 24],
-  ['', 11],
-  ['moves', 6],
-  ['owned µs', 14],
-  ['told µs', 14],
-  ['client waits µs', 16],
-  ['without a move', 16],
-  ['CPU µs', 10],
-  ['state', 8],
-  ['in flight', 10],
-  ['stalls', 7],
-] as const
+export const COLUMNS: readonly Column[] = [
+  { name: 'moves', unit: '', digits: 0 },
+  { name: 'refused', unit: '', digits: 0 },
+  ...['owned', 'told', 'client waits', 'without a move'].flatMap(name => [
+    { name: `${name} p50`, unit: 'µs', digits: 0 },
+    { name: `${name} p99`, unit: 'µs', digits: 0 },
+  ]),
+  { name: 'CPU of the source', unit: 'µs', digits: 0 },
+  { name: 'CPU of the target', unit: 'µs', digits: 0 },
+  { name: 'state', unit: 'octets', digits: 0 },
+  { name: 'in flight', unit: 'octets', digits: 0 },
+  { name: 'shifted', unit: 'MB/s', digits: 0 },
+  { name: 'unshifted', unit: 'MB/s', digits: 0 },
+  { name: 'stalls', unit: '', digits: 0 },
+  { name: 'stalls without a move', unit: '', digits: 0 },
+]
 
-export function report(results: readonly Result[]): string {
-  const lines = [COLUMNS.map(([name, width]) => name.padStart(width)).join(' ')]
-  for (const result of results) if ('figures' in result) lines.push(row(result.system, result.figures))
-  for (const result of results) if ('full' in result) lines.push('', fullRow(result.system, result.full))
-  return `${lines.join('\n')}\n\n${goals(results)}`
+/** One round each: the moves within it are what percentiles are of. */
+export function rowsOf(results: readonly ShiftResult[]): Row[] {
+  return results.map(result => {
+    const [group, values] =
+      'figures' in result
+        ? [result.figures.scenario, valuesOf(result.figures)]
+        : ['full speed', fullValuesOf(result.full)]
+    const figures = Object.fromEntries(Object.entries(values).map(([name, value]) => [name, [value]]))
+    return { group, system: result.system, figures, errors: 0 }
+  })
 }
 
-function row(system: SystemName, figures: Figures): string {
-  const { scenario, moves, refused, owned, told, pause, control, sourceCpu, targetCpu } = figures
-  const cells = [
-    scenario,
-    system,
-    refused > 0 ? `${moves}-${refused}` : `${moves}`,
-    pair(owned),
-    pair(told),
-    pair(pause),
-    pair(control),
-    `${sourceCpu.toFixed(0)} / ${targetCpu.toFixed(0)}`,
-    `${figures.state}`,
-    `${figures.inFlight}`,
-    `${figures.stalls}/${figures.controlStalls}`,
+function valuesOf(figures: Figures): Record<string, number> {
+  const { moves, refused, owned, told, pause, control } = figures
+  return {
+    moves,
+    refused,
+    ...pair('owned', owned),
+    ...pair('told', told),
+    ...pair('client waits', pause),
+    ...pair('without a move', control),
+    'CPU of the source': figures.sourceCpu,
+    'CPU of the target': figures.targetCpu,
+    state: figures.state,
+    'in flight': figures.inFlight,
+    stalls: figures.stalls,
+    'stalls without a move': figures.controlStalls,
+  }
+}
+
+function pair(name: string, { p50, p99 }: Percentiles): Record<string, number> {
+  return { [`${name} p50`]: p50, [`${name} p99`]: p99 }
+}
+
+/** Of the waits of each phase the longest is known alone. */
+function fullValuesOf(full: FullFigures): Record<string, number> {
+  return {
+    moves: full.moves,
+    'client waits p99': 1_000 * full.gap,
+    'without a move p99': 1_000 * full.controlGap,
+    shifted: full.shifted / 1e6,
+    unshifted: full.unshifted / 1e6,
+    stalls: full.stalls,
+    'stalls without a move': full.controlStalls,
+  }
+}
+
+/** Each goal with what was measured; NaN where its scenario was not run. */
+export function goalsOf(rows: readonly Row[]): Goal[] {
+  const of = (system: SystemName, scenario: string, column: string): number => {
+    const row = rows.find(({ group, system: whose }) => whose === system && group.startsWith(scenario))
+    return row?.figures[column]?.at(-1) ?? Number.NaN
+  }
+  const goal = (text: string, value: number, limit: number, unit: string): Goal => {
+    return { groups: [], text, value, limit, unit, bound: 'most' }
+  }
+  const own = rows.filter(({ system }) => system === 'gyre')
+  const [idle, full] = ['idle', 'streaming, 512'].map(name => of('gyre', name, 'owned p50')) as [
+    number,
+    number,
   ]
-  return cells.map((cell, index) => cell.padStart(COLUMNS[index]?.[1] ?? 0)).join(' ')
-}
-
-function pair({ p50, p99 }: Percentiles): string {
-  return `${p50.toFixed(0)} / ${p99.toFixed(0)}`
-}
-
-function fullRow(system: SystemName, full: FullFigures): string {
-  const { moves, shifted, unshifted, gap, controlGap, stalls, controlStalls } = full
-  const rate = (octets: number) => `${(octets / 1e6).toFixed(0)} MB/s`
-  return (
-    `full speed, ${system}: ${rate(shifted)} with ${moves} moves, one each 5 ms, ${rate(unshifted)} without: ` +
-    `${unshifted > 0 ? (shifted / unshifted).toFixed(3) : '–'} ×; longest wait ${gap.toFixed(1)} ms, without ${controlGap.toFixed(1)} ms; ` +
-    `halves of a second with a stall ${stalls}, without ${controlStalls}`
-  )
-}
-
-/** Each goal with what was measured; those whose scenario was not run are left out. */
-function goals(results: readonly Result[]): string {
-  const find = (system: SystemName, name: string) => {
-    for (const result of results) {
-      if (result.system === system && 'figures' in result && result.figures.scenario.startsWith(name))
-        return result.figures
-    }
-    return undefined
-  }
-  const ours = (name: string) => find('gyre', name)
-  const lines: string[] = []
-  const goal = (what: string, value: number | undefined, limit: number, unit: string, least = false) => {
-    if (value === undefined || Number.isNaN(value)) return
-    const isReached = least ? value >= limit : value <= limit
-    lines.push(
-      `${isReached ? 'reached' : 'MISSED '}  ${what}: ${round(value)}${unit} (goal ${round(limit)}${unit})`,
-    )
-  }
-  const ratio = (a: number | undefined, b: number | undefined) =>
-    a === undefined || b === undefined ? undefined : a / b
-  const own = results.flatMap(result =>
-    result.system === 'gyre' && 'figures' in result ? [result.figures] : [],
-  )
-  const full = results.flatMap(result =>
-    result.system === 'gyre' && 'full' in result ? [result.full] : [],
-  )[0]
-  goal(
-    'owned at 512 KiB, p50, by TCP_REPAIR’s',
-    ratio(ours('streaming, 512')?.owned.p50, find('TCP_REPAIR', 'streaming, 512')?.owned.p50),
-    1,
-    ' ×',
-  )
-  goal(
-    'owned when idle, p50, by TCP_REPAIR’s',
-    ratio(ours('idle')?.owned.p50, find('TCP_REPAIR', 'idle')?.owned.p50),
-    1.5,
-    ' ×',
-  )
-  goal(
-    'owned at 512 KiB by at 0, p50',
-    ratio(ours('streaming, 512')?.owned.p50, ours('streaming, 0')?.owned.p50),
-    1.2,
-    ' ×',
-  )
-  for (const name of ['idle', 'streaming, 512']) goal(`octets of state, ${name}`, ours(name)?.state, 512, '')
-  goal('a request that arrives during a shift, p99', thousandth(ours('request')?.pause.p99), 2, ' ms')
-  for (const { scenario, sourceCpu, targetCpu } of own) {
-    goal(`CPU of the source, ${scenario}`, sourceCpu, 150, ' µs')
-    goal(`CPU of the target, ${scenario}`, targetCpu, 150, ' µs')
-  }
-  goal(
-    'throughput with a shift each 5 ms by that without',
-    ratio(full?.shifted, full?.unshifted),
-    0.95,
-    ' ×',
-    true,
-  )
-  const moves = own.reduce((sum, figures) => sum + figures.moves, full?.moves ?? 0)
-  const stalls = own.reduce((sum, figures) => sum + figures.stalls, full?.stalls ?? 0)
-  goal(`stalls of more than 50 ms in ${moves} shifts`, stalls, 0, '')
-  return `${lines.join('\n')}\n`
-}
-
-function thousandth(value: number | undefined): number | undefined {
-  return value === undefined ? undefined : value / 1000
-}
-
-function round(value: number): string {
-  return Number.isInteger(value) ? `${value}` : value.toFixed(value < 10 ? 2 : 0)
+  const sum = (column: string) =>
+    own.reduce((total, { figures }) => total + (figures[column]?.at(-1) ?? 0), 0)
+  return [
+    goal(
+      'owned at 512 KiB, p50, by TCP_REPAIR’s',
+      full / of('TCP_REPAIR', 'streaming, 512', 'owned p50'),
+      1,
+      ' ×',
+    ),
+    goal('owned when idle, p50, by TCP_REPAIR’s', idle / of('TCP_REPAIR', 'idle', 'owned p50'), 1.5, ' ×'),
+    goal('owned at 512 KiB by at 0, p50', full / of('gyre', 'streaming, 0', 'owned p50'), 1.2, ' ×'),
+    ...['idle', 'streaming, 512'].map(name =>
+      goal(`octets of state, ${name}`, of('gyre', name, 'state'), 512, ''),
+    ),
+    goal(
+      'a request that arrives during a shift, p99',
+      of('gyre', 'request', 'client waits p99') / 1_000,
+      2,
+      ' ms',
+    ),
+    ...own.flatMap(({ group, figures }) =>
+      ['source', 'target'].map(end =>
+        goal(`CPU of the ${end}, ${group}`, figures[`CPU of the ${end}`]?.at(-1) ?? Number.NaN, 150, ' µs'),
+      ),
+    ),
+    {
+      ...goal(
+        'throughput with a shift each 5 ms by that without',
+        of('gyre', 'full speed', 'shifted') / of('gyre', 'full speed', 'unshifted'),
+        0.95,
+        ' ×',
+      ),
+      bound: 'least',
+    },
+    goal(`stalls of more than 50 ms in ${sum('moves')} shifts`, sum('stalls'), 0, ''),
+  ]
 }

@@ -1,6 +1,7 @@
 /** The benchmark's own machinery: both systems move connections in every scenario, and the client gets every octet. No timing. */
 import { whyNoCompiler } from '../kernel/program.ts'
 import { measure } from './command.ts'
+import { goalsOf, rowsOf, type ShiftResult } from './report.ts'
 import { figuresOf, fullFiguresOf, scenarios } from './scenarios.ts'
 
 const MOVES = 3
@@ -9,7 +10,7 @@ const where = lacking === undefined ? describe : describe.skip
 
 where(`shifts beside TCP_REPAIR${lacking === undefined ? '' : ` (skipped: ${lacking})`}`, () => {
   it('happen in every scenario, and each octet arrives', async () => {
-    const results = await measure(scenarios(MOVES, 1, MOVES))
+    const { results } = await measure(scenarios(MOVES, 1, MOVES))
     const moved = results.map(result => [
       result.system,
       'figures' in result ? result.figures.scenario : 'full speed',
@@ -50,5 +51,30 @@ describe('figures', () => {
       controlGap: 1,
       stalls: 1,
     })
+  })
+
+  it('are rows by scenario and system, from which it follows what was reached', () => {
+    const line = (ns: number) => [1, ns, 2 * ns, 1_000, 60_000_000, 10_000, 20_000, 30_000, 70_000, 300, 0]
+    const one = (system: ShiftResult['system'], ns: number): ShiftResult => {
+      return { system, figures: figuresOf('idle', [line(ns)]) }
+    }
+    const full: ShiftResult = {
+      system: 'gyre',
+      full: fullFiguresOf([
+        [0, 1_000, 1e9, 1e6],
+        [9, 900, 1e9, 1e6],
+      ]),
+    }
+    const rows = rowsOf([one('gyre', 3_000), one('TCP_REPAIR', 2_000), full])
+    expect(rows.map(({ group, system }) => `${group}, ${system}`)).toEqual([
+      'idle, gyre',
+      'idle, TCP_REPAIR',
+      'full speed, gyre',
+    ])
+    const values = new Map(goalsOf(rows).map(({ text, value }) => [text, value]))
+    expect(values.get('owned when idle, p50, by TCP_REPAIR’s')).toBe(1.5)
+    expect(values.get('throughput with a shift each 5 ms by that without')).toBeCloseTo(0.9)
+    expect(values.get('owned at 512 KiB by at 0, p50')).toBeNaN()
+    expect(values.get('stalls of more than 50 ms in 10 shifts')).toBe(1)
   })
 })
