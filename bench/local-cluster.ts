@@ -6,7 +6,7 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { TOKEN_FILE } from '../dispatcher/admin/access.ts'
 import { RUN_DIRECTORY } from '../dispatcher/admin/client.ts'
-import { inNamespace, run } from './process.ts'
+import { inNamespace, run, start } from './process.ts'
 
 /** The repository, where this runs from `dist/bench` or from `bench`. */
 export const REPOSITORY = process.cwd()
@@ -82,8 +82,22 @@ export function gyre(
 }
 
 /** Runs one of the acceptance tests' programs in a namespace, and returns the JSON that it prints. */
-export async function program<Result>(namespace: string, name: string, ...args: string[]): Promise<Result> {
+export function program<Result>(namespace: string, name: string, ...args: string[]): Promise<Result> {
+  return startProgram<Result>(namespace, name, ...args).result
+}
+
+/** One that goes on until it is told to end. */
+export interface StartedProgram<Result> {
+  readonly result: Promise<Result>
+  end(): void
+}
+
+export function startProgram<Result>(
+  namespace: string,
+  name: string,
+  ...args: string[]
+): StartedProgram<Result> {
   const script = join(REPOSITORY, 'dist', 'bench', 'acceptance', `${name}.js`)
-  const printed = await run(...inNamespace(namespace, process.execPath, [script, ...args]), 180_000)
-  return JSON.parse(printed) as Result
+  const { output, end } = start(...inNamespace(namespace, process.execPath, [script, ...args]), 180_000)
+  return { result: output.then(printed => JSON.parse(printed) as Result), end }
 }

@@ -7,17 +7,34 @@ const DEFAULT_TIMEOUT_MS = 120_000
 export function run(
   command: string,
   args: readonly string[],
+  timeoutMs?: number,
+  environment?: Readonly<Record<string, string>>,
+): Promise<string> {
+  return start(command, args, timeoutMs, environment).output
+}
+
+export interface Started {
+  readonly output: Promise<string>
+  /** Ends its standard input. */
+  end(): void
+}
+
+export function start(
+  command: string,
+  args: readonly string[],
   timeoutMs = DEFAULT_TIMEOUT_MS,
   environment: Readonly<Record<string, string>> = {},
-): Promise<string> {
-  return new Promise((resolve, reject) => {
-    const env = { ...process.env, ...environment }
-    const options = { timeout: timeoutMs, maxBuffer: MAX_OUTPUT_OCTETS, env }
-    execFile(command, [...args], options, (error, stdout, stderr) => {
+): Started {
+  const env = { ...process.env, ...environment }
+  const options = { timeout: timeoutMs, maxBuffer: MAX_OUTPUT_OCTETS, env }
+  let child: ChildProcess | undefined
+  const output = new Promise<string>((resolve, reject) => {
+    child = execFile(command, [...args], options, (error, stdout, stderr) => {
       if (error === null) resolve(stdout)
       else reject(new Error(`${command} ${args.join(' ')}: ${stderr.trim() || error.message}`))
     })
   })
+  return { output, end: () => child?.stdin?.end() }
 }
 
 export function inNamespace(namespace: string, command: string, args: readonly string[]): [string, string[]] {

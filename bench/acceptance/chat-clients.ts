@@ -1,9 +1,10 @@
 /**
- * A program for the client's namespace: members of chat rooms who talk for some seconds over the kernel's own TCP, and compare
- * what they hear with what was said. Arguments: origin, rooms, members of each, seconds.
+ * A program for the client's namespace: members of chat rooms who talk over the kernel's own TCP until they are told to
+ * end, and compare what they hear with what was said. Arguments: origin, rooms, members of each, words that must be said.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { WebSocket } from 'ws'
+import { Told } from './told.ts'
 
 export interface Chat {
   readonly said: number
@@ -17,13 +18,14 @@ export interface Chat {
 }
 
 const SAY_EVERY_MS = 50
-/** For what is on its way at the end. */
-const SETTLE_MS = 1_000
+/** For what is on its way at the end, at most. */
+const MAX_SETTLE_MS = 20_000
+const SETTLE_EVERY_MS = 100
 
-const [origin = '', rooms = '1', members = '1', seconds = '1'] = process.argv.slice(2)
+const told = new Told()
+const [origin = '', rooms = '1', members = '1', least = '1'] = process.argv.slice(2)
 let said = 0
 let heard = 0
-let missed = 0
 let misplaced = 0
 let lost = 0
 let isOver = false
@@ -55,8 +57,8 @@ function join(room: string, name: string): Promise<Talker> {
   })
 }
 
-async function talk(talker: Talker, until: number): Promise<void> {
-  while (performance.now() < until) {
+async function talk(talker: Talker): Promise<void> {
+  while (!told.isOver || said < Number(least)) {
     talker.socket.send(`${++talker.said} ${'blah '.repeat(talker.said % 40)}`)
     said++
     await sleep(SAY_EVERY_MS)
@@ -68,14 +70,23 @@ for (let room = 0; room < Number(rooms); room++) {
   const names = Array.from({ length: Number(members) }, (_, index) => `member${index}`)
   all.push(await Promise.all(names.map(name => join(`room${room}`, name))))
 }
-const until = performance.now() + Number(seconds) * 1000
-await Promise.all(all.flat().map(talker => talk(talker, until)))
-await sleep(SETTLE_MS)
-for (const room of all) {
-  for (const { last } of room) {
-    for (const { name, said: words } of room) missed += words - (last.get(name) ?? 0)
+await Promise.all(all.flat().map(talk))
+
+/** What members of a room have said, and others of it have not heard. */
+function countMissed(): number {
+  let missed = 0
+  for (const room of all) {
+    for (const { last } of room) {
+      for (const { name, said: words } of room) missed += words - (last.get(name) ?? 0)
+    }
   }
+  return missed
+}
+
+for (let waited = 0; waited < MAX_SETTLE_MS && countMissed() > 0; waited += SETTLE_EVERY_MS) {
+  await sleep(SETTLE_EVERY_MS)
 }
 isOver = true
+const missed = countMissed()
 process.stdout.write(`${JSON.stringify({ said, heard, missed, misplaced, lost } satisfies Chat)}\n`)
 process.exit(0)

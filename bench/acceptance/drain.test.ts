@@ -4,13 +4,14 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { AdminClient } from '../../dispatcher/admin/client.ts'
-import { type ClusterState, gyre, program, withCluster } from '../local-cluster.ts'
+import { type ClusterState, gyre, startProgram, withCluster } from '../local-cluster.ts'
 import { drainedDownloads, writeDownloads } from './drained-downloads.ts'
 import type { Swarm } from './swarm.ts'
 
 const asRoot = process.getuid?.() === 0 ? describe : describe.skip
 const CLIENTS = 500
-const SECONDS = 20
+const LEAST_REQUESTS = 1_000
+const MAX_WAIT_MS = 60_000
 const DOWNLOADS = 1_000
 
 asRoot('nodes that drain under load', () => {
@@ -32,14 +33,27 @@ asRoot('nodes that drain under load', () => {
   })
   afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
+  /** Returns when all clients are connected. */
+  async function everyClient(state: ClusterState): Promise<void> {
+    const client = new AdminClient(state.admin, state.token)
+    for (let waited = 0; waited < MAX_WAIT_MS; waited += 100) {
+      if ((await client.status()).counters.accepted >= CLIENTS) return
+      await new Promise(resolve => setTimeout(resolve, 100))
+    }
+    throw new Error('not every client is connected')
+  }
+
   /** What 500 kept-alive clients met while `act` went on. */
   async function swarmDuring(state: ClusterState, act: () => Promise<void>): Promise<Swarm> {
-    const args = [`http://${state.vip}`, `${CLIENTS}`, `${SECONDS}`, '7', list]
-    const swarm = program<Swarm>(state.clientNamespace, 'swarm', ...args)
-    // Every client is connected by then.
-    await new Promise(resolve => setTimeout(resolve, 3_000))
-    await act()
-    return swarm
+    const args = [`http://${state.vip}`, `${CLIENTS}`, `${LEAST_REQUESTS}`, '7', list]
+    const swarm = startProgram<Swarm>(state.clientNamespace, 'swarm', ...args)
+    try {
+      await everyClient(state)
+      await act()
+    } finally {
+      swarm.end()
+    }
+    return await swarm.result
   }
 
   it('a node is drained, and all nodes are upgraded, without one failed request', async () => {

@@ -13,7 +13,7 @@ const FILE_OCTETS = 1_000_000
 /** Of a client's receive buffer: a download is in the middle for as long as its reader takes, not in the kernel's memory. */
 const BUFFER_OCTETS = 65_536
 const READ_EVERY_MS = 400
-const OPEN_TIMEOUT_MS = 20_000
+const OPEN_TIMEOUT_MS = 60_000
 
 export interface DrainedDownloads {
   readonly downloads: Downloads
@@ -51,7 +51,7 @@ export async function drainedDownloads(
   // A rejection is told where it is awaited.
   downloads.catch(() => {})
   await gathered(client, count)
-  let report = await client.drain({ node: 'node1', deadlineMs: 30_000 })
+  let report = await client.drain({ node: 'node1', deadlineMs: 60_000 })
   while (report.state === 'draining') {
     await new Promise(resolve => setTimeout(resolve, 50))
     report = await client.drained('node1')

@@ -1,10 +1,11 @@
 /**
- * A program for the client's namespace: uploads octets to an echo server over the kernel's own TCP for some seconds, and
- * compares every one that comes back. Arguments: address, port, seconds.
+ * A program for the client's namespace: uploads octets to an echo server over the kernel's own TCP until it is told to end,
+ * and compares every one that comes back. Arguments: address, port, octets that must be.
  */
 import { randomBytes } from 'node:crypto'
 import { connect } from 'node:net'
 import { crc32 } from 'node:zlib'
+import { Told } from './told.ts'
 
 export interface Echoed {
   readonly octets: number
@@ -19,7 +20,8 @@ const BLOCK_OCTETS = 65_536
 /** So that the upload takes its time: about 8 MB/s. */
 const BLOCK_EVERY_MS = 8
 
-const [host = '', port = '0', seconds = '1'] = process.argv.slice(2)
+const told = new Told()
+const [host = '', port = '0', least = '1'] = process.argv.slice(2)
 let octets = 0
 let received = 0
 let sentCrc = 0
@@ -29,16 +31,17 @@ let error = ''
 
 const socket = connect({ host, port: Number(port), allowHalfOpen: true })
 const timer = setInterval(() => {
+  if (told.isOver && octets >= Number(least)) {
+    clearInterval(timer)
+    socket.end()
+    return
+  }
   if (socket.writableNeedDrain) return
   const block = randomBytes(BLOCK_OCTETS)
   sentCrc = crc32(block, sentCrc)
   octets += block.length
   socket.write(block)
 }, BLOCK_EVERY_MS)
-setTimeout(() => {
-  clearInterval(timer)
-  socket.end()
-}, Number(seconds) * 1000)
 socket.on('data', chunk => {
   // Behind as many octets as were sent comes the line.
   const isWhole = socket.writableEnded

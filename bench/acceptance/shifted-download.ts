@@ -47,7 +47,7 @@ export async function warm(
 ): Promise<void> {
   const url = `http://${state.vip}/${file}`
   const client = new AdminClient(state.admin, state.token)
-  const args = ['-sS', '-o', '/dev/null', '--limit-rate', '4M', '--max-time', '30', url]
+  const args = ['-sS', '-o', '/dev/null', '--limit-rate', '4M', '--max-time', '90', url]
   const slow = new Server(...inNamespace(state.clientNamespace, 'curl', args))
   try {
     for (const to of owners) {
