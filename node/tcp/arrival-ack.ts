@@ -24,6 +24,7 @@ import { addSample } from './rtt.ts'
 import { createSackReport, takeSack } from './sack.ts'
 import { acknowledge, clearDelivery, createDelivery } from './sent-records.ts'
 import { asSeq, diff, type Seq } from './seq.ts'
+import { learnSent } from './succession.ts'
 import { PENDING_OVERRIDE, PENDING_RST_REPLY, type Tcb } from './tcb.ts'
 
 /** What a step says when the segment needs none of the following ones. */
@@ -49,6 +50,7 @@ export function ackStep(tcb: Tcb, segment: Segment, now: number): Verdict | unde
     }
     establish(tcb, segment, now)
   }
+  if (tcb.shift.reaches && !learnSent(tcb, ack, now)) return 'done'
   // RFC 5961 §5.2, which narrows the test of RFC 9293; beyond SND.NXT it is RFC 9293's own.
   if (diff(ack, snd.nxt) > 0 || diff(ack, snd.una) < -Math.max(snd.maxWnd, snd.mss)) {
     challenge(tcb, now)

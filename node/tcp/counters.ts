@@ -61,6 +61,9 @@ export interface TcpCounters {
   ShiftAdopted: number
   ShiftProbes: number
   ShiftConfirmed: number
+  /** Connections taken over from an owner that died; and those whose record proved to be older than what the peer has. */
+  ShiftSucceeded: number
+  ShiftStale: number
 }
 
 export function createCounters(): TcpCounters {
@@ -117,5 +120,7 @@ export function createCounters(): TcpCounters {
     ShiftAdopted: 0,
     ShiftProbes: 0,
     ShiftConfirmed: 0,
+    ShiftSucceeded: 0,
+    ShiftStale: 0,
   }
 }

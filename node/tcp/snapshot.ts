@@ -18,12 +18,13 @@ import {
   importSend,
   importUnread,
 } from './snapshot-lists.ts'
+import { MAX_REACH_OCTETS } from './succession.ts'
 import { createTcb, PENDING_RST_REPLY, PHASES, STATES, type Tcb } from './tcb.ts'
 import { resumeClock } from './timestamps.ts'
 import { TRAVELS } from './travels.ts'
 
 /** Raised whenever a field comes, goes, moves or changes its meaning. */
-export const TCB_VERSION = 3
+export const TCB_VERSION = 4
 
 const MAX_INT32 = 2 ** 31 - 1
 const MIN_INT32 = -(2 ** 31)
@@ -64,6 +65,7 @@ const IDLE: Record<string, (tcb: Tcb) => boolean> = {
   'recovery.probeEnd': tcb => !tcb.recovery.probeOut,
   'rack.dsackRound': tcb => !tcb.rack.dsackRoundOn,
   'shift.probeSeq': tcb => !tcb.shift.probed,
+  'shift.reach': tcb => !tcb.shift.reaches,
   'mtu.probeEnd': tcb => tcb.mtu.probe === 0,
 }
 
@@ -255,7 +257,7 @@ function importLists(
 
 /** Values that are possible in themselves and make no sense here; what depends on several is for `violation`. */
 function implausible(tcb: Tcb): string | undefined {
-  const { flow, snd, rcv, ack, rtt, ts, rack, recovery, mtu } = tcb
+  const { flow, snd, rcv, ack, rtt, ts, rack, recovery, mtu, shift } = tcb
   if (flow.family !== 4 && flow.family !== 6) return 'bad flow.family'
   if (flow.localPort > 0xffff || flow.remotePort > 0xffff) return 'bad flow ports'
   if (tcb.state === 'CLOSED' || tcb.state === 'SYN-SENT') return `a connection in ${tcb.state} does not move`
@@ -270,6 +272,7 @@ function implausible(tcb: Tcb): string | undefined {
   if (rack.multiplier < 1 || rack.multiplier > 64 || !Number.isFinite(rack.rttMs)) return 'bad RACK state'
   if (recovery.prrFlight < 1 && recovery.phase !== 'OPEN') return 'bad recovery.prrFlight'
   if (!Number.isFinite(rcv.rttMs)) return 'bad rcv.rttMs'
+  if (shift.reaches && Math.abs(diff(shift.reach, snd.una)) > MAX_REACH_OCTETS + 1) return 'bad shift.reach'
   if (mtu.high > 0xffff || mtu.probe > 0xffff) return 'bad MTU search'
   if (recovery.retries > 0xff || tcb.timers.persistCount > 0xffffff) return 'bad retries'
   return undefined

@@ -298,6 +298,9 @@ export interface ShiftState {
   /** The old octet that a probe carried: the D-SACK it causes says nothing about loss. */
   probeSeq: Seq
   probed: boolean
+  /** The owner before us died: it may have sent octets up to `reach`, and the peer may acknowledge them (`succession.ts`). */
+  reach: Seq
+  reaches: boolean
 }
 
 export interface Tcb {
@@ -510,7 +513,7 @@ export function createTcb(
     recovery: createRecovery(iss),
     rack: createRack(iss),
     timers: createTimers(),
-    shift: { pending: false, tsVal: 0, probes: 0, probeSeq: iss, probed: false },
+    shift: { pending: false, tsVal: 0, probes: 0, probeSeq: iss, probed: false, reach: iss, reaches: false },
     mtu: createMtu(config, flow, iss),
     user: createUser(config),
     sack: false,

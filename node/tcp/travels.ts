@@ -191,7 +191,15 @@ export const TRAVELS: Travels<Tcb> = {
     persistCount: 'count',
     keepaliveCount: 'count',
   },
-  shift: { pending: 'flag', tsVal: 'int32', probes: 'count', probeSeq: 'send-seq', probed: 'flag' },
+  shift: {
+    pending: 'flag',
+    tsVal: 'int32',
+    probes: 'count',
+    probeSeq: 'send-seq',
+    probed: 'flag',
+    reach: 'send-seq',
+    reaches: 'flag',
+  },
   mtu: { high: 'count', probe: 'count', probeEnd: 'send-seq', probeAt: 'deadline' },
   user: {
     nagle: 'flag',
