@@ -12,6 +12,7 @@ import {
   decodeClusterMessage,
   encodeClusterMessage,
 } from '../node/server/messages.ts'
+import { decodeRecordsMessage, RECORD_PROTOCOL } from '../node/server/record-messages.ts'
 import type { ServingSettings } from '../node/server/settings.ts'
 import { SiteTable } from '../node/server/site-table.ts'
 import type { Forward } from '../node/stack/connection.ts'
@@ -29,6 +30,7 @@ import { type Introduced, type Member, Members } from './members.ts'
 import { Directory } from './placement/directory.ts'
 import { Placement, type PlacementSettings } from './placement/placement.ts'
 import { Records } from './records.ts'
+import { DEFAULT_RECOVER_AFTER_MS, Recovery } from './recovery.ts'
 
 /** A dispatcher that has just started does not reset what its nodes may still own: they come back within seconds. */
 export const SETTLE_MS = 5_000
@@ -65,14 +67,16 @@ export class DispatcherCore {
   readonly directory = new Directory()
   readonly placement: Placement
   readonly records: Records
+  readonly recovery: Recovery
+  readonly #recoverAfterMs: number
   /** As the nodes have it, to place requests by their site; replaced by a reload. */
   #sites: SiteTable
   readonly #acceptor: Acceptor
   readonly #world: DispatcherWorld
   readonly #startedAt: number
   #sweepAt: number
-  /** Connections that ended because their node did. */
-  lostConnections = 0
+  /** When the first of the nodes that are down is given up, unless it comes back. */
+  #failAt = Number.POSITIVE_INFINITY
 
   constructor(
     config: OwnerConfig,
@@ -80,8 +84,10 @@ export class DispatcherCore {
     serving: ServingSettings,
     limits?: ServerLimits,
     placement?: PlacementSettings,
+    recoverAfterMs = DEFAULT_RECOVER_AFTER_MS,
   ) {
     this.#world = world
+    this.#recoverAfterMs = recoverAfterMs
     this.placement = new Placement(this.directory, placement)
     this.#sites = new SiteTable(serving)
     this.#startedAt = world.now()
@@ -122,11 +128,32 @@ export class DispatcherCore {
       },
       this.#acceptor,
     )
+    this.recovery = this.#createRecovery(config.tcp.ownerIdBits)
     this.records = new Records(
       this.owner,
       record => world.recordPlaced(record),
       record => world.recordEnded(record),
+      this.recovery,
     )
+  }
+
+  #createRecovery(ownerIdBits: number): Recovery {
+    const { owner } = this
+    const world = this.#world
+    return new Recovery({
+      ownerIdBits,
+      forward: connection => {
+        const entry = owner.byId.get(connection)
+        return entry?.kind === 'forward' ? entry : undefined
+      },
+      forwards: () => owner.forwards.values(),
+      place: (path, not) => this.place(path, not),
+      send: (to, envelope) => world.send(to, envelope),
+      steer: (forward, to, steered) =>
+        owner.config.mode === 'clone' ? steered(true) : world.steer(forward, to, steered),
+      moved: forward => world.recordPlaced(forward),
+      lost: forward => this.records.remove(forward),
+    })
   }
 
   /** The node that should serve `path`, of those that are up and have not refused. */
@@ -171,15 +198,22 @@ export class DispatcherCore {
   }
 
   receiveMessage(from: number, envelope: readonly unknown[], now: number): void {
+    if (envelope[0] === RECORD_PROTOCOL) return this.#recordsMessage(from, envelope.slice(1), now)
     if (envelope[0] !== CLUSTER_PROTOCOL) return this.owner.receiveMessage(from, envelope, now)
     const message = decodeClusterMessage(envelope.slice(1))
     if (message !== undefined) this.#clusterMessage(from, message)
   }
 
+  #recordsMessage(from: number, plain: readonly unknown[], now: number): void {
+    const message = decodeRecordsMessage(plain)
+    if (message?.type === 'RECORD') this.records.born(from, message, now)
+    else if (message?.type === 'NOT_RECOVERED') this.recovery.notRecovered(from, message, now)
+  }
+
   nodeUp(member: Introduced, restarted: boolean): void {
     const now = this.#world.now()
     // Another run of the node holds nothing of what the one before it held.
-    if (restarted) this.#forget(member.id)
+    if (restarted) this.#forget(member.id, now)
     this.members.up(member)
     this.owner.peerUp(member.id, restarted, now)
     this.#tellRoster()
@@ -188,21 +222,24 @@ export class DispatcherCore {
   nodeDown(id: number): void {
     const now = this.#world.now()
     this.members.down(id, now)
+    this.#failAt = Math.min(this.#failAt, now + this.#recoverAfterMs)
     this.owner.peerDown(id, now)
   }
 
   pollAt(): number {
-    return Math.min(this.owner.pollAt(), this.#sweepAt)
+    return Math.min(this.owner.pollAt(), this.#sweepAt, this.#failAt, this.recovery.pollAt())
   }
 
   poll(now: number): void {
     this.owner.poll(now)
+    if (now >= this.#failAt) this.#fail(now)
+    this.recovery.poll(now)
     if (now < this.#sweepAt) return
     this.#sweepAt = now + SWEEP_MS
     this.directory.expire(now)
     const dead = this.members.dead(now)
     for (const member of dead) {
-      this.#forget(member.id)
+      this.#forget(member.id, now)
       this.members.remove(member.id)
     }
     if (dead.length > 0) this.#tellRoster()
@@ -217,8 +254,21 @@ export class DispatcherCore {
     this.#world.send(from, encodeClusterMessage({ type: 'RELIEVE', to, load: Math.round(load), most }))
   }
 
-  #forget(node: number): void {
-    this.lostConnections += this.records.lost(node)
+  /** Others go on with what nodes have begun that do not come back; what there is no record of waits a little longer for them. */
+  #fail(now: number): void {
+    const failing = this.members.failing(now, this.#recoverAfterMs)
+    for (const member of failing) {
+      member.failed = true
+      this.recovery.died(member.id, now)
+    }
+    if (failing.length > 0) this.#steerToOwners()
+    const next = this.members.all.filter(({ up, failed }) => !up && !failed).map(({ downSince }) => downSince)
+    this.#failAt = Math.min(...next) + this.#recoverAfterMs
+  }
+
+  #forget(node: number, now: number): void {
+    this.recovery.died(node, now)
+    this.recovery.lostWithoutRecord(this.records.lost(node))
     this.directory.forget(node)
   }
 
@@ -227,7 +277,11 @@ export class DispatcherCore {
     const members = all.map(({ id, name, control, incarnation }) => ({ id, name, url: control, incarnation }))
     const envelope = encodeClusterMessage({ type: 'ROSTER', members })
     for (const { id, up } of all) if (up) this.#world.send(id, envelope)
-    this.#world.ownersChanged(all)
+    this.#steerToOwners()
+  }
+
+  #steerToOwners(): void {
+    this.#world.ownersChanged(this.members.all.filter(({ failed }) => !failed))
   }
 
   #told(from: number, message: OwnedMessage | ClosedMessage | SteerMessage, now: number): void {

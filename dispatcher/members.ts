@@ -18,6 +18,8 @@ export interface Member {
   readonly incarnation: string
   up: boolean
   downSince: number
+  /** Its connections were given to others: nothing is steered to it until it is up again. */
+  failed: boolean
   draining: boolean
   /** As last told, and those given to it since. */
   connections: number
@@ -27,7 +29,7 @@ export interface Member {
   ports: readonly number[]
 }
 
-type Told = 'up' | 'downSince' | 'draining' | 'connections' | 'segmentsPerSecond' | 'ports'
+type Told = 'up' | 'downSince' | 'failed' | 'draining' | 'connections' | 'segmentsPerSecond' | 'ports'
 
 /** What of a member is known by its link. */
 export type Introduced = Omit<Member, Told>
@@ -59,6 +61,7 @@ export class Members {
       ...member,
       up: true,
       downSince: Number.POSITIVE_INFINITY,
+      failed: false,
       draining: false,
       connections: 0,
       segmentsPerSecond: 0,
@@ -76,6 +79,11 @@ export class Members {
 
   remove(id: number): void {
     this.#members.delete(id)
+  }
+
+  /** Those that are to be given up, and were not yet. */
+  failing(now: number, afterMs: number): Member[] {
+    return this.all.filter(({ up, failed, downSince }) => !up && !failed && now - downSince >= afterMs)
   }
 
   /** Those that are down for too long. */

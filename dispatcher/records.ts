@@ -3,56 +3,85 @@
  * (an RST, an ICMP error, a client without the option) finds its way. A record is a forward of the dispatcher's owner that
  * lives as long as the connection. Told after the fact by the owners, and told whole again on every new link.
  */
+import type { RecordMessage } from '../node/server/record-messages.ts'
 import { Forward } from '../node/stack/connection.ts'
 import type { ClosedMessage, Owned, OwnedMessage } from '../node/stack/messages.ts'
 import type { Owner } from '../node/stack/owner.ts'
+import type { Recovery } from './recovery.ts'
 
 export class Records {
   readonly #owner: Owner
   /** Called with each record that is new or points elsewhere now: the relay and the fallback elements follow it. */
   readonly #placed: (record: Forward) => void
   readonly #ended: (record: Forward) => void
+  readonly #recovery: Recovery
 
-  constructor(owner: Owner, placed: (record: Forward) => void, ended: (record: Forward) => void) {
+  constructor(
+    owner: Owner,
+    placed: (record: Forward) => void,
+    ended: (record: Forward) => void,
+    recovery: Recovery,
+  ) {
     this.#owner = owner
     this.#placed = placed
     this.#ended = ended
+    this.#recovery = recovery
   }
 
   told(from: number, message: OwnedMessage | ClosedMessage, now: number): void {
+    const stale: { connection: number; epoch: number }[] = []
     for (const owned of message.connections) {
-      if (message.type === 'OWNED') this.#owned(from, owned, now)
-      else this.#closed(from, owned)
+      if (message.type === 'CLOSED') this.#closed(from, owned)
+      else {
+        const newer = this.#owned(from, owned, now)
+        if (newer === undefined) this.#recovery.claimed(owned.connection, from)
+        else if (newer.to !== from) stale.push({ connection: newer.id, epoch: newer.epoch })
+      }
     }
+    // A node that was cut off for a while comes back with what others have taken up meanwhile.
+    this.#recovery.disown(from, stale)
   }
 
-  /** `node` and all it owned is gone for good: what still comes for its connections is nobody's. */
+  /** A record for the case of its owner's death, which says as well who that owner is. */
+  born(from: number, message: RecordMessage, now: number): void {
+    this.told(from, { type: 'OWNED', connections: [message.owned] }, now)
+    const forward = this.#owner.byId.get(message.owned.connection)
+    if (forward?.kind === 'forward' && forward.to === from) this.#recovery.told(message, now)
+  }
+
+  /** `node` is gone for good: what still comes for the connections that it owned, and nobody takes up, is nobody's. */
   lost(node: number): number {
     let lost = 0
     for (const record of this.#owner.forwards.values()) {
-      if (record.to !== node) continue
-      this.#owner.forwards.remove(record)
-      this.#ended(record)
+      if (record.to !== node || this.#recovery.seeks(record.id)) continue
+      this.remove(record)
       lost++
     }
     return lost
   }
 
-  #owned(from: number, owned: Owned, now: number): void {
+  remove(record: Forward): void {
+    this.#owner.forwards.remove(record)
+    this.#recovery.ended(record.id)
+    this.#ended(record)
+  }
+
+  /** What is known already, where that is newer. */
+  #owned(from: number, owned: Owned, now: number): Forward | undefined {
     const known = this.#owner.flows.find(owned.flow)
     if (known?.kind === 'connection') {
       // Our own newer connection of a reused port, or one that we are about to release: its forward will say so.
-      return
+      return undefined
     }
     if (known !== undefined && known.id === owned.connection) {
       // An older owner's word may come after a newer owner's, over another link.
-      if (owned.epoch < known.epoch) return
+      if (owned.epoch < known.epoch) return known
       known.epoch = owned.epoch
       known.to = from
       known.claimedAt = now
       known.request = owned.request
       this.#placed(known)
-      return
+      return undefined
     }
     const record = new Forward(
       owned.connection,
@@ -66,13 +95,13 @@ export class Records {
     record.claimedAt = now
     this.#owner.addForward(record, now)
     this.#placed(record)
+    return undefined
   }
 
   #closed(from: number, owned: Owned): void {
     const known = this.#owner.byId.get(owned.connection)
     if (known?.kind !== 'forward' || known.epoch > owned.epoch) return
     if (known.to !== from && known.epoch === owned.epoch) return
-    this.#owner.forwards.remove(known)
-    this.#ended(known)
+    this.remove(known)
   }
 }

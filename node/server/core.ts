@@ -14,6 +14,7 @@ import type { PacketBatch } from '../tun/packet-batch.ts'
 import { type Address, formatAddress } from '../wire/address.ts'
 import type { AccessLogCounters } from './access-log.ts'
 import type { Access } from './access-trail.ts'
+import { BirthRecords } from './birth-records.ts'
 import type { ServerLimits } from './limits.ts'
 import type { MadeVariants } from './made-variants.ts'
 import {
@@ -26,6 +27,7 @@ import {
   type Member,
 } from './messages.ts'
 import { answer, type OperatorHost, type ReportedLink } from './operator.ts'
+import { RECORD_PROTOCOL } from './record-messages.ts'
 import { Relief } from './relief.ts'
 import type { Reloader } from './reloader.ts'
 import { Reporter } from './reporter.ts'
@@ -85,6 +87,7 @@ export class NodeCore {
   readonly #world: NodeWorld
   readonly #reporter: Reporter
   readonly #relief: Relief
+  readonly #births: BirthRecords
   readonly #dispatcherId: number
   readonly #operator: OperatorHost
   readonly #placing = new Map<number, (owner: number | undefined) => void>()
@@ -148,6 +151,7 @@ export class NodeCore {
         wallMs: () => world.nowSecond() * 1000,
         owned: connection => this.#reporter.owned(connection, world.now()),
         closed: connection => this.#reporter.closed(connection, world.now()),
+        record: connection => this.#births.look(connection),
         forwarding: () => {},
         steer: (connection, epoch, to) => this.#steer(connection, epoch, to),
         told: () => {},
@@ -167,6 +171,12 @@ export class NodeCore {
       },
       resources.store,
     )
+    this.#births = new BirthRecords({
+      owner: this.owner,
+      send: envelope => world.send(config.dispatcherId, envelope),
+      now: () => world.now(),
+      wake: () => world.wake(),
+    })
     this.#relief = new Relief({
       owner: this.owner,
       // An application's work shows in what it sends.
@@ -210,6 +220,10 @@ export class NodeCore {
     if (envelope[0] === VARIANT_PROTOCOL) return this.#made?.receive(from, envelope.slice(1), now)
     if (envelope[0] === APP_PROTOCOL) return this.#toldByApp(from, envelope)
     if (envelope[0] === CONTENT_PROTOCOL) return this.#peers?.receive(from, envelope)
+    if (envelope[0] === RECORD_PROTOCOL) {
+      if (from === this.#dispatcherId) this.#births.receive(envelope)
+      return
+    }
     if (envelope[0] !== CLUSTER_PROTOCOL) return this.owner.receiveMessage(from, envelope, now)
     const message = decodeClusterMessage(envelope.slice(1))
     // Only the dispatcher speaks of the cluster.
@@ -220,6 +234,7 @@ export class NodeCore {
     this.owner.peerUp(id, restarted, now)
     if (id !== this.#dispatcherId) return
     this.#reporter.linkUp(now)
+    this.#births.linkUp()
     this.#tellPorts()
     if (this.#leaving === undefined) return
     this.#leaving.until = now + this.#leaving.deadlineMs + LEAVE_GRACE_MS
@@ -232,6 +247,7 @@ export class NodeCore {
     if (id !== this.#dispatcherId) return
     this.#withoutDispatcher(now)
     this.#reporter.linkDown()
+    this.#births.linkDown()
     for (const placed of this.#placing.values()) placed(undefined)
     this.#placing.clear()
     for (const held of this.#asking.values()) held([])

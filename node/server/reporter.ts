@@ -179,7 +179,7 @@ function placed(objects: readonly CachedObject[]): string[] {
   return objects.map(({ path }) => path).filter(path => !path.includes(VARIANT_MARK))
 }
 
-function ownedOf(connection: Connection): Owned {
+export function ownedOf(connection: Connection): Owned {
   const { id, epoch, request, timestamps } = connection
   // A copy of the flow: the connection, and all it refers to, must not be kept alive by news about its end.
   const flow = importFlow(exportFlow(connection)) ?? connection

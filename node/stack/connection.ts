@@ -9,6 +9,14 @@ import { pollAt } from '../tcp/timers.ts'
 import { type PutAway, putAway, takeBack } from './put-away.ts'
 import type { Timed } from './timer-queue.ts'
 
+/** Up to where a birth record reaches: octets of the send queue since its beginning, and RCV.NXT. */
+export interface Recorded {
+  readonly end: number
+  readonly released: number
+  readonly received: number
+  readonly closing: boolean
+}
+
 export class Connection implements Flow, Timed {
   readonly kind = 'connection'
   readonly family: 4 | 6
@@ -50,6 +58,8 @@ export class Connection implements Flow, Timed {
   confirmTo = -1
   /** Octets of it that `ReceiveMemory` counts. */
   heldOctets = 0
+  /** What the record says of it that the dispatcher keeps, where one was told since it began to send what it sends now. */
+  recorded: Recorded | undefined = undefined
   queuedAt = Number.POSITIVE_INFINITY
 
   constructor(id: number, epoch: number, flow: Flow, tcb: Tcb) {
@@ -124,6 +134,12 @@ export class Connection implements Flow, Timed {
     this.#tcb = undefined
     this.putAwayAt = Number.POSITIVE_INFINITY
     return true
+  }
+
+  /** Whether its response is, or was, not over with what can be under way at once: the owner's death would cut it off. */
+  needsRecord(): boolean {
+    const { sendQueue, congestion, snd } = this.tcb
+    return this.recorded !== undefined || sendQueue.octets > Math.min(congestion.cwnd, snd.wnd)
   }
 
   deadline(): number {

@@ -115,7 +115,7 @@ export function decodeOwnerMessage(plain: readonly unknown[]): OwnerMessage | un
   }
 }
 
-function exportOwned(owned: Owned): unknown[] {
+export function exportOwned(owned: Owned): unknown[] {
   return [owned.connection, owned.epoch, exportFlow(owned.flow), owned.timestamps, owned.request]
 }
 
@@ -130,7 +130,7 @@ function importAllOwned(plain: unknown): Owned[] | undefined {
   return all
 }
 
-function importOwned(plain: unknown): Owned | undefined {
+export function importOwned(plain: unknown): Owned | undefined {
   if (!Array.isArray(plain)) return undefined
   const [connection, epoch, exported, timestamps, request] = plain
   const flow = importFlow(exported)

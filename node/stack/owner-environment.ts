@@ -39,6 +39,11 @@ export interface OwnerEnvironment {
   /** We own the connection now, or it ended here: for the dispatchers' records, off the packet path. */
   owned(connection: Connection): void
   closed(connection: Connection): void
+  /**
+   * The connection is about to send, and its response takes longer than one flight, or did: whoever would go on with it after our
+   * death should hear of it. On the packet path.
+   */
+  record?(connection: Connection): void
   /** We gave a connection away, and pass its packets on (in clone mode the kernel may do it for us). */
   forwarding(forward: Forward): void
   /** Points the kernel's fallback element of a flow at `to`; the answer goes to `owner.steered`. */

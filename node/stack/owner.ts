@@ -282,7 +282,7 @@ export class Owner {
   install(connection: Connection): boolean {
     const before = this.flows.find(connection)
     if (before?.kind === 'forward') this.forwards.remove(before)
-    else if (before !== undefined) this.#forget(before)
+    else if (before !== undefined) this.forget(before)
     const namesake = this.byId.get(connection.id)
     if (namesake?.kind === 'forward') this.forwards.remove(namesake)
     if (!this.#hasRoom() || !this.flows.set(connection)) return false
@@ -336,7 +336,7 @@ export class Owner {
   }
 
   /** Ends a connection at once without a word to the client: it lives elsewhere, or has been replaced. */
-  #forget(connection: Connection): void {
+  forget(connection: Connection): void {
     countOwned(connection.peek(), -1)
     this.remove(connection)
     this.epochs.note(connection.id, connection.epoch, this.#now)
@@ -454,9 +454,9 @@ export class Owner {
   #transmit(connection: Connection, now: number): void {
     connection.dirty = false
     if (connection.frozen || this.byId.get(connection.id) !== connection) return
+    if (connection.needsRecord()) this.environment.record?.(connection)
     if (this.#drain(connection, MAX_SEGMENTS_A_TURN, now)) this.markDirty(connection)
-    // An abort, or the last acknowledgement of all, ends the connection as it is sent.
-    // So does the news that there was nothing to send from: the application has to read on.
+    // An abort, or the last acknowledgement of all, ends it as it is sent; where octets were missing the application reads on.
     const { tcb } = connection
     if (tcb.state === 'CLOSED' || (tcb.events & STARVED) !== 0) return this.#advance(connection, now)
     if (tcb.receiveQueue.octets !== 0 || tcb.outOfOrder.runs.length !== 0 || connection.heldOctets !== 0) {

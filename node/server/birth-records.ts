@@ -1,0 +1,123 @@
+/**
+ * A node's side of birth records: it tells the dispatcher of each response that takes longer than one flight, before the first
+ * octet of it is sent, and again whenever that record would not do any more; and it takes up what nodes that died have left.
+ * The site alone has records: what an application answers is no function of the request.
+ */
+import { AppConnection } from '../app/app-connection.ts'
+import { pack, unpackEach } from '../control/codec.ts'
+import type { Connection } from '../stack/connection.ts'
+import type { Owner } from '../stack/owner.ts'
+import { exportRecord, Successions } from '../stack/successions.ts'
+import { decodeRecordsMessage, encodeRecordsMessage, MAX_RECORD_OCTETS } from './record-messages.ts'
+import { ownedOf } from './reporter.ts'
+
+/** Octets sent since a record was told, after which its sequence numbers are too old to be compared (`MAX_REACH_OCTETS`). */
+const RENEW_OCTETS = 2 ** 28
+
+export interface BirthRecordsHost {
+  readonly owner: Owner
+  /** To the dispatcher; false where that is surely not sent. */
+  send(envelope: unknown[]): boolean
+  now(): number
+  /** The owner's deadline may have moved earlier. */
+  wake(): void
+}
+
+export class BirthRecords {
+  readonly #host: BirthRecordsHost
+  readonly #successions: Successions
+  #linked = false
+
+  constructor(host: BirthRecordsHost) {
+    this.#host = host
+    this.#successions = new Successions(host.owner)
+  }
+
+  /** Whoever listens now has no records of ours. */
+  linkUp(): void {
+    this.#linked = true
+    for (const entry of this.#host.owner.byId.values()) {
+      if (entry.kind !== 'connection' || entry.isPutAway || entry.resting !== undefined) continue
+      if (!entry.needsRecord()) continue
+      entry.recorded = undefined
+      if (!entry.frozen) this.look(entry)
+    }
+  }
+
+  linkDown(): void {
+    this.#linked = false
+  }
+
+  /** The connection is about to send: on the packet path, for those alone that have a long response. */
+  look(connection: Connection): void {
+    if (!this.#linked || connection.state instanceof AppConnection) return
+    const { sendQueue, rcv, snd } = connection.tcb
+    // Over: the next response that takes its time has a record of its own.
+    if (sendQueue.octets === 0) {
+      connection.recorded = undefined
+      return
+    }
+    const { recorded } = connection
+    const end = sendQueue.released + sendQueue.octets
+    if (
+      recorded !== undefined &&
+      recorded.end === end &&
+      recorded.received === rcv.nxt &&
+      recorded.closing === snd.finQueued &&
+      sendQueue.released - recorded.released < RENEW_OCTETS
+    ) {
+      return
+    }
+    if (!this.#tell(connection)) return
+    connection.recorded = {
+      end,
+      received: rcv.nxt,
+      closing: snd.finQueued,
+      released: sendQueue.released,
+    }
+  }
+
+  /** An envelope of the dispatcher; what is none is dropped. */
+  receive(envelope: readonly unknown[]): void {
+    const message = decodeRecordsMessage(envelope.slice(1))
+    switch (message?.type) {
+      case 'RECOVER': {
+        const { connection, epoch } = message
+        const bequest = { ...message, record: unpacked(message.record) }
+        this.#successions.takeUp(
+          bequest,
+          () => this.#host.now(),
+          reason => {
+            if (reason !== undefined) {
+              this.#host.send(encodeRecordsMessage({ type: 'NOT_RECOVERED', connection, epoch, reason }))
+            }
+            this.#host.wake()
+          },
+        )
+        return
+      }
+      case 'DISOWN':
+        for (const { connection, epoch } of message.connections) {
+          this.#successions.disown(connection, epoch, this.#host.now())
+        }
+    }
+  }
+
+  #tell(connection: Connection): boolean {
+    const { owner, now } = this.#host
+    const plain = exportRecord(owner, connection, now())
+    const record = plain && pack(plain)
+    if (record === undefined || record.length > MAX_RECORD_OCTETS) return false
+    return this.#host.send(encodeRecordsMessage({ type: 'RECORD', owned: ownedOf(connection), record }))
+  }
+}
+
+/** Copied: a snapshot keeps what it is given, and the frame holds the messages of others as well. */
+function unpacked(record: Uint8Array): unknown {
+  let plain: unknown
+  unpackEach(new Uint8Array(record), message => {
+    plain = message
+    return false
+  })
+  return plain
+}

@@ -1,0 +1,126 @@
+/**
+ * Connections of an owner that died, taken up here from the record that it left (`node/tcp/succession.ts` says how): contents
+ * first, then the TCB, then the application. Who is to take up what is the dispatcher's to say; what it says is checked.
+ */
+import type { Flow } from '../../clone/flow.ts'
+import { requirements } from '../../clone/requirements.ts'
+import { exportSnapshot, importSnapshot } from '../../clone/snapshot.ts'
+import { MAX_NEED_CHARS, MAX_NEEDS, type ShiftRefusal } from '../../shift/messages.ts'
+import { adopt } from '../tcp/adoption.ts'
+import { succeed } from '../tcp/succession.ts'
+import { Connection } from './connection.ts'
+import type { Owner } from './owner.ts'
+
+/** Connections whose contents are being read for them. */
+export const MAX_TAKING_UP = 4_096
+/** A record with more by value (unread uploads, pages) is not kept: such a response is lost with its owner. */
+export const MAX_OCTETS_IN_RECORD = 32_768
+
+/** One connection that is to be taken up. */
+export interface Bequest {
+  readonly connection: number
+  readonly epoch: number
+  readonly flow: Flow
+  /** Ticks of the timestamp clock that the dead owner may have gone on since the record, at most. */
+  readonly ticks: number
+  /** What `exportRecord` gave, as it came over the network. */
+  readonly record: unknown
+  /** Who may have the contents, beside the disk. */
+  readonly from: number
+}
+
+/** The connection for its record: the keys of its contents, and its snapshot. Undefined where it is too large. */
+export function exportRecord(owner: Owner, connection: Connection, now: number): unknown[] | undefined {
+  const { tcb, shifts, request, since } = connection
+  const { needs, octets } = requirements(tcb)
+  if (octets > MAX_OCTETS_IN_RECORD || needs.length > MAX_NEEDS) return undefined
+  const application = owner.application.exportState(connection, now)
+  return [needs, exportSnapshot({ tcb, application, shifts, request, since }, now)]
+}
+
+export class Successions {
+  readonly #owner: Owner
+  /** Epochs of those whose contents are being read, by connection. */
+  readonly #taking = new Map<number, number>()
+
+  constructor(owner: Owner) {
+    this.#owner = owner
+  }
+
+  /** `done` is called once, perhaps at once: with nothing where the connection is ours now. */
+  takeUp(bequest: Bequest, now: () => number, done: (refusal: ShiftRefusal | undefined) => void): void {
+    const { connection, epoch, flow, record, from } = bequest
+    if (this.#taking.get(connection) === epoch) return
+    const answer = this.#known(connection, epoch)
+    if (answer !== undefined) return done(answer === 'ours' ? undefined : answer)
+    if (!Array.isArray(record) || record.length !== 2 || !isNeeds(record[0])) return done('BAD_SNAPSHOT')
+    const [needs, snapshot] = record
+    const { application } = this.#owner
+    const prepare = { type: 'PREPARE', connection, epoch, flow, needs, octets: 0, round: 0 } as const
+    const refusal = application.admits(prepare)
+    if (refusal !== undefined) return done(refusal)
+    if (this.#taking.size >= MAX_TAKING_UP || this.#owner.full) return done('NO_MEMORY')
+    this.#taking.set(connection, epoch)
+    const fetched = (missing: ShiftRefusal | undefined) => {
+      this.#taking.delete(connection)
+      const late = this.#known(connection, epoch)
+      if (late !== undefined) return done(late === 'ours' ? undefined : late)
+      done(missing ?? this.#install(bequest, snapshot, now()))
+    }
+    application.fetch(needs, fetched, from)
+  }
+
+  /** Another owner has taken the connection up meanwhile: it is not ours any more, and the client hears nothing of that. */
+  disown(id: number, epoch: number, now: number): void {
+    const owner = this.#owner
+    const entry = owner.byId.get(id)
+    if (entry?.kind === 'connection' && entry.epoch < epoch) owner.forget(entry)
+    owner.epochs.note(id, epoch, now)
+  }
+
+  #known(id: number, epoch: number): ShiftRefusal | 'ours' | undefined {
+    const entry = this.#owner.byId.get(id)
+    const known = entry?.epoch ?? this.#owner.epochs.get(id)
+    if (entry?.kind === 'connection') {
+      // What we own is newer than any record of it.
+      if (known < epoch) entry.epoch = epoch
+      this.#owner.environment.owned(entry)
+      return 'ours'
+    }
+    return known >= epoch ? 'STALE' : undefined
+  }
+
+  #install(
+    { connection: id, epoch, flow, ticks }: Bequest,
+    plain: unknown,
+    now: number,
+  ): ShiftRefusal | undefined {
+    const owner = this.#owner
+    const { application, config } = owner
+    let isMissing = false
+    const snapshot = importSnapshot(plain, config.tcp, now, key => {
+      const content = application.resolve(key)
+      isMissing ||= content === undefined
+      return content
+    })
+    if (isMissing) return 'NO_OBJECT'
+    if (typeof snapshot === 'string' || !succeed(snapshot.tcb, ticks, now)) return 'BAD_SNAPSHOT'
+    const connection = new Connection(id, epoch, flow, snapshot.tcb)
+    connection.shifts = snapshot.shifts + 1
+    connection.request = snapshot.request
+    connection.since = snapshot.since
+    if (!application.importState(connection, snapshot.application, now)) return 'BAD_SNAPSHOT'
+    if (!owner.install(connection)) return 'NO_MEMORY'
+    adopt(connection.tcb, config.mode === 'clone' ? config.dispatcherId : config.id, now)
+    owner.counters.adopted++
+    owner.environment.owned(connection)
+    application.resumed(connection, now)
+    owner.flush(now)
+    return undefined
+  }
+}
+
+function isNeeds(value: unknown): value is string[] {
+  if (!Array.isArray(value) || value.length > MAX_NEEDS) return false
+  return value.every(need => typeof need === 'string' && need.length <= MAX_NEED_CHARS)
+}
