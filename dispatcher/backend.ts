@@ -3,7 +3,7 @@
  * put together here. It keeps nothing; a node that does not answer is reported without figures.
  */
 
-import { byLabel, gauge, type Metric } from '../node/server/metric.ts'
+import { byLabel, counter, gauge, type Metric } from '../node/server/metric.ts'
 import {
   answer,
   type ListedConnection,
@@ -19,6 +19,7 @@ import {
   type ConnectionsPage,
   type ConnectionsQuery,
   type CounterReport,
+  type CrashReport,
   type DrainReport,
   type DrainRequest,
   type ExplainQuery,
@@ -84,7 +85,23 @@ export class Backend implements AdminBackend {
       uptimeMs: Math.round(this.#operator.now() - this.#startedAt),
       owners,
       counters: sumCounters(owners.map(owner => owner.counters)),
+      crashes: this.#crashes(),
     }
+  }
+
+  #crashMetrics(): Metric[] {
+    const { recovered, lost, records } = this.#crashes()
+    return [
+      counter('gyre_recovered_total', 'Connections that went on after their owner had died.', recovered),
+      byLabel('counter', 'gyre_lost_total', 'Connections that ended with their owner.', 'reason', lost),
+      gauge('gyre_birth_records', 'Responses under way that another node could go on with.', records),
+    ]
+  }
+
+  #crashes(): CrashReport {
+    const { counters, size } = this.#core.recovery
+    const { recovered, lost } = counters
+    return { recovered, lost: { ...lost }, records: size.records, recovering: size.orphans }
   }
 
   async connections(query: ConnectionsQuery): Promise<ConnectionsPage> {
@@ -199,7 +216,7 @@ export class Backend implements AdminBackend {
           : owner.up && (await this.#asks.ask(owner.id, 'metrics', null))
         const metrics = parse<Metric[]>(text)
         const up = gauge('gyre_owner_up', 'Whether the owner answers.', metrics === undefined ? 0 : 1)
-        const placed = own ? [this.#decisions()] : []
+        const placed = own ? [this.#decisions(), ...this.#crashMetrics()] : []
         return { owner: owner.name, metrics: [up, ...placed, ...(metrics ?? [])] }
       }),
     )

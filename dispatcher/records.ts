@@ -9,6 +9,13 @@ import type { ClosedMessage, Owned, OwnedMessage } from '../node/stack/messages.
 import type { Owner } from '../node/stack/owner.ts'
 import type { Recovery } from './recovery.ts'
 
+/** Whose a connection is, undefined: nobody's any more, from which epoch on. */
+interface Newer {
+  readonly to: number | undefined
+  readonly id: number
+  readonly epoch: number
+}
+
 export class Records {
   readonly #owner: Owner
   /** Called with each record that is new or points elsewhere now: the relay and the fallback elements follow it. */
@@ -66,8 +73,8 @@ export class Records {
     this.#ended(record)
   }
 
-  /** What is known already, where that is newer. */
-  #owned(from: number, owned: Owned, now: number): Forward | undefined {
+  /** What is known already, or was until the connection ended, where that is newer. */
+  #owned(from: number, owned: Owned, now: number): Newer | undefined {
     const known = this.#owner.flows.find(owned.flow)
     if (known?.kind === 'connection') {
       // Our own newer connection of a reused port, or one that we are about to release: its forward will say so.
@@ -83,6 +90,8 @@ export class Records {
       this.#placed(known)
       return undefined
     }
+    const epoch = this.#owner.epochs.get(owned.connection)
+    if (epoch > owned.epoch) return { to: undefined, id: owned.connection, epoch }
     const record = new Forward(
       owned.connection,
       owned.epoch,

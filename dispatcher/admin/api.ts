@@ -52,6 +52,19 @@ export interface StatusReport {
   readonly owners: readonly OwnerReport[]
   /** The sum over all owners that are up. */
   readonly counters: CounterReport
+  readonly crashes: CrashReport
+}
+
+/** What became of the connections of nodes that died, since the dispatcher began. */
+export interface CrashReport {
+  /** Others went on with them. */
+  readonly recovered: number
+  /** They ended with their node, by why. */
+  readonly lost: Readonly<Record<string, number>>
+  /** Responses under way that another node could go on with. */
+  readonly records: number
+  /** Connections for which another node is being found right now. */
+  readonly recovering: number
 }
 
 export type OwnerState = 'up' | 'draining' | 'down'

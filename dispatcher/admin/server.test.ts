@@ -49,6 +49,7 @@ const status: StatusReport = {
     { ...owner, id: 1, name: 'node1', role: 'node', state: 'up' },
   ],
   counters,
+  crashes: { recovered: 0, lost: {}, records: 0, recovering: 0 },
 }
 const connection = {
   id: 7,

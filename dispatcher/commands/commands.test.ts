@@ -125,6 +125,7 @@ class Cluster extends TestPlacement implements AdminBackend {
       uptimeMs: 61_000,
       owners,
       counters,
+      crashes: { recovered: 7, lost: { NO_RECORD: 2 }, records: 5, recovering: 1 },
     }
   }
   async connections(query: ConnectionsQuery) {
@@ -226,6 +227,8 @@ it('status', async () => {
       'total             12         0       0        8        2        4               40           0            0',
       '',
       'aborted: NO_OBJECT 3, TIMEOUT 1',
+      '',
+      'of nodes that died: 7 recovered, 1 being recovered, lost: NO_RECORD 2',
       '',
       'dispatcher: halfOpen 4000 of 4096',
       '',
@@ -438,6 +441,7 @@ it('status says where owners run different configurations', () => {
     uptimeMs: 0,
     owners: [dispatcher, { ...node, config: 'bbbbbbbbbbbb' }],
     counters: none,
+    crashes: { recovered: 0, lost: {}, records: 0, recovering: 0 },
   })
   expect(text).toContain(
     'configurations differ: dispatcher aaaaaaaaaaaa, node1 bbbbbbbbbbbb; see gyre reload\n',

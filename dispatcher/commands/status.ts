@@ -23,7 +23,15 @@ export function formatStatus(status: StatusReport): string {
   const aborted = formatCounts(status.counters.aborted)
   const reasons = aborted === '' ? '' : `\naborted: ${aborted}\n`
   const owners = `${formatOwners(status.owners)}${formatConfigs(status.owners)}`
-  return `${head}\n\n${owners}\n${formatCounters(status)}${reasons}${formatFull(status.owners)}`
+  return `${head}\n\n${owners}\n${formatCounters(status)}${reasons}${formatCrashes(status)}${formatFull(status.owners)}`
+}
+
+/** Silent where no node has died with connections. */
+function formatCrashes({ crashes: { recovered, lost, recovering } }: StatusReport): string {
+  if (recovered + recovering + Object.keys(lost).length === 0) return ''
+  const reasons = formatCounts(lost)
+  const under = recovering === 0 ? '' : `, ${recovering} being recovered`
+  return `\nof nodes that died: ${recovered} recovered${under}, lost: ${reasons === '' ? 'none' : reasons}\n`
 }
 
 /** A table this full is worth a line. */

@@ -24,7 +24,8 @@ const MESSAGES: readonly RecordsMessage[] = [
   { type: 'DISOWN', connections: [{ connection: 7, epoch: 1_027 }] },
 ]
 
-const received = (message: RecordsMessage) => unpack(pack(encodeRecordsMessage(message))).slice(1) as unknown[]
+const received = (message: RecordsMessage) =>
+  unpack(pack(encodeRecordsMessage(message))).slice(1) as unknown[]
 
 describe('a message about birth records', () => {
   it.each(MESSAGES)('$type arrives as it was sent', message => {

@@ -48,6 +48,8 @@ const DISPATCHER = 0
 const OWNER_ID_BITS = 8
 /** Virtual wall clock of the first instant, in seconds. */
 export const EPOCH_SECOND = 1_800_000_000
+/** Within so much a node that was cut off has heard what is not its own any more. */
+const REJOIN_MS = 20
 const FLOOD_ARENA_OCTETS = 8_192
 /** The cluster's, so that a dispatcher that was restarted has it, too. */
 const SECRET = Uint8Array.from({ length: 16 }, (_, index) => index)
@@ -299,6 +301,22 @@ export class Cluster {
     this.#wake(host)
   }
 
+  /**
+   * The control links of a node break while it lives, and its clients and it hear each other: what it owns is taken up by others.
+   * It is linked again after `forMs`.
+   */
+  cutOff(id: number, forMs: number): void {
+    this.#cutOff.add(id)
+    for (const other of this.#hosts.values()) if (other.id !== id) this.link(id, other.id).cut(forMs)
+    this.world.scheduler.after(forMs + REJOIN_MS, () => this.#cutOff.delete(id))
+  }
+
+  /** Whether it may not know yet that others own what it owned. */
+  isCutOff(id: number): boolean {
+    return this.#cutOff.has(id)
+  }
+
+  readonly #cutOff = new Set<number>()
   readonly #restarted = new Set<number>()
 
   #host(id: number): Host {

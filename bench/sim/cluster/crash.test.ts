@@ -82,3 +82,79 @@ describe('nodes that die and come back at random', () => {
     expect(recovered).toBeGreaterThan(seeds.length)
   })
 })
+
+describe('a node whose control links are cut, and that lives', () => {
+  it.each([
+    [true, 400],
+    [true, 5_000],
+    [true, 15_000],
+    [false, 400],
+    [false, 5_000],
+  ])('harms no download that others have taken up, timestamps %s, for %i ms', (timestamps, forMs) => {
+    const sim = cluster({ seed: 21, wan: lossy(0.01) })
+    const exchanges = ['/large.bin', '/file.bin'].map(path => exchangeOf(sim.files, path))
+    const clients = [1, 2, 3].map(() => sim.client({ exchanges, timestamps, thinkMs: 10, pipelined: true }))
+    sim.run(150)
+    const owner = ownerOf(sim, clients[0] as Client)
+    sim.cutOff(owner, forMs)
+    expect(sim.runUntil(() => clients.every(({ done }) => done), 60_000)).toBe(true)
+    expect(clients.map(({ failure, resets }) => [failure, resets])).toEqual(clients.map(() => [undefined, 0]))
+    expect(sim.dispatcher.recovery.counters.recovered).toBeGreaterThan(0)
+    sim.run(150_000)
+    // Nobody is left behind with a connection that lives elsewhere, or has ended.
+    expect(sim.owners().map(({ connections }) => connections)).toEqual([0, 0, 0, 0])
+  })
+
+  it('for less than it takes to dial again keeps what it has', () => {
+    const sim = cluster({ seed: 22 })
+    const client = sim.client({ exchanges: [exchangeOf(sim.files, '/large.bin')] })
+    sim.run(150)
+    const owner = ownerOf(sim, client)
+    sim.cutOff(owner, 100)
+    sim.run(250)
+    expect(ownerOf(sim, client)).toBe(owner)
+    expect(sim.runUntil(() => client.done, 60_000)).toBe(true)
+    expect([client.failure, sim.dispatcher.recovery.counters.recovered]).toEqual([undefined, 0])
+  })
+})
+
+describe('what cannot go on', () => {
+  it('with a file that has changed is tried at each node, and counted', () => {
+    const sim = cluster({ seed: 31 })
+    const client = sim.client({ exchanges: [exchangeOf(sim.files, '/large.bin')] })
+    sim.run(150)
+    const owner = ownerOf(sim, client)
+    sim.files.set('/large.bin', new Uint8Array(1_200_000).fill(1))
+    for (const [id, resources] of sim.resources) if (id !== owner) resources.store.remove('/large.bin')
+    sim.kill(owner)
+    sim.run(5_000)
+    expect(`${client.failure}`).not.toMatch(/octet/)
+    expect(sim.dispatcher.recovery.counters).toMatchObject({ recovered: 0, lost: { NO_OBJECT: 1 } })
+    expect(sim.dispatcher.recovery.size).toEqual({ records: 0, octets: 0, orphans: 0 })
+  })
+
+  it('for want of a node waits for one to come', () => {
+    const sim = cluster({ seed: 32, nodes: 1 })
+    const client = sim.client({ exchanges: [exchangeOf(sim.files, '/large.bin')] })
+    sim.run(150)
+    sim.kill(1)
+    sim.run(3_000)
+    sim.restart(1)
+    expect(sim.runUntil(() => client.done, 60_000)).toBe(true)
+    expect([client.failure, client.resets]).toEqual([undefined, 0])
+    expect(sim.dispatcher.recovery.counters.recovered).toBe(1)
+  })
+
+  it('a dispatcher that began anew has heard of what runs when a node dies after that', () => {
+    const sim = cluster({ seed: 33 })
+    const client = sim.client({ exchanges: [exchangeOf(sim.files, '/large.bin')] })
+    sim.run(150)
+    sim.kill(0)
+    sim.run(50)
+    sim.restart(0)
+    sim.run(50)
+    sim.kill(ownerOf(sim, client))
+    expect(sim.runUntil(() => client.done, 60_000)).toBe(true)
+    expect([client.failure, client.resets]).toEqual([undefined, 0])
+  })
+})

@@ -33,7 +33,7 @@ export class Invariants {
     const port = segment.dstPort
     if ((segment.flags & RST) !== 0) this.#noReset(owner, port)
     if ((segment.flags & SYN) !== 0) this.#tsVals.delete(port)
-    if (!segment.hasTimestamps) return
+    if (!segment.hasTimestamps || this.#cluster.isCutOff(owner.config.id)) return
     // 3. TSval never decreases on a connection.
     const before = this.#tsVals.get(port)
     if (before !== undefined && ((segment.tsVal - before) | 0) < 0) {
@@ -46,6 +46,8 @@ export class Invariants {
   #oneOwner(): void {
     const owned = new Map<number, number>()
     for (const owner of this.#cluster.owners()) {
+      // A node that is cut off does not know what it owned once; what it still sends must change nothing for the clients.
+      if (this.#cluster.isCutOff(owner.config.id)) continue
       for (const entry of owner.byId.values()) {
         if (entry.kind !== 'connection' || entry.frozen) continue
         const other = owned.get(entry.id)
@@ -73,6 +75,7 @@ export class Invariants {
   /** 7. No RST is ever sent for a flow that some owner holds. */
   #noReset(sender: Owner, port: number): void {
     for (const owner of this.#cluster.owners()) {
+      if (this.#cluster.isCutOff(owner.config.id)) continue
       for (const entry of owner.byId.values()) {
         if (entry.kind === 'connection' && entry.remotePort === port && entry.peek().state !== 'CLOSED') {
           this.#fail(`owner ${sender.config.id} reset port ${port}, which owner ${owner.config.id} holds`)
