@@ -1,8 +1,8 @@
-/** A node that has all of many downloads by the kernel's own TCP is drained in the middle of them, and what came of it. */
+/** A node that has all of many downloads by the kernel's own TCP is drained, or killed, in the middle of them, and what came of it. */
 import { createHash, randomBytes } from 'node:crypto'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { DrainReport } from '../../dispatcher/admin/api.ts'
+import type { CrashReport, DrainReport } from '../../dispatcher/admin/api.ts'
 import { AdminClient } from '../../dispatcher/admin/client.ts'
 import { type ClusterState, program } from '../local-cluster.ts'
 import { inNamespace, run } from '../process.ts'
@@ -33,13 +33,14 @@ export function writeDownloads(folder: string): string {
   return list
 }
 
-export async function drainedDownloads(
+/** Begins so many downloads, and resolves when all of them are under way and at node1: to what will come of them. */
+async function downloadsAtNode1(
   state: ClusterState,
   list: string,
   count: number,
-): Promise<DrainedDownloads> {
+  client: AdminClient,
+): Promise<{ readonly over: Promise<Downloads> }> {
   const { clientNamespace, vip, port } = state
-  const client = new AdminClient(state.admin, state.token)
   await run(
     ...inNamespace(clientNamespace, 'sh', [
       '-c',
@@ -47,17 +48,50 @@ export async function drainedDownloads(
     ]),
   )
   const args = [vip, `${port}`, `${count}`, `${READ_EVERY_MS}`, list]
-  const downloads = program<Downloads>(clientNamespace, 'downloads', ...args)
+  const over = program<Downloads>(clientNamespace, 'downloads', ...args)
   // A rejection is told where it is awaited.
-  downloads.catch(() => {})
+  over.catch(() => {})
   await gathered(client, count)
+  return { over }
+}
+
+export async function drainedDownloads(
+  state: ClusterState,
+  list: string,
+  count: number,
+): Promise<DrainedDownloads> {
+  const client = new AdminClient(state.admin, state.token)
+  const { over } = await downloadsAtNode1(state, list, count, client)
   let report = await client.drain({ node: 'node1', deadlineMs: 60_000 })
   while (report.state === 'draining') {
     await new Promise(resolve => setTimeout(resolve, 50))
     report = await client.drained('node1')
   }
   await client.close()
-  return { downloads: await downloads, report }
+  return { downloads: await over, report }
+}
+
+export interface KilledDownloads {
+  readonly downloads: Downloads
+  readonly crashes: CrashReport
+  /** Segments that reset a connection, sent by the dispatcher, which alone does so for connections that nobody has. */
+  readonly resetsSent: number
+}
+
+/** `kill -9` for node1, which has all of them. */
+export async function killedDownloads(
+  state: ClusterState,
+  list: string,
+  count: number,
+): Promise<KilledDownloads> {
+  const client = new AdminClient(state.admin, state.token)
+  const { over } = await downloadsAtNode1(state, list, count, client)
+  const { owners } = await client.status()
+  process.kill(owners.find(({ name }) => name === 'node1')?.pid as number, 'SIGKILL')
+  const downloads = await over
+  const { crashes, counters } = await client.status()
+  await client.close()
+  return { downloads, crashes, resetsSent: counters.resetsSent }
 }
 
 /** Every connection is open, and at node1. */
