@@ -5,7 +5,8 @@
  */
 import type { TcpConfig } from '../tcp/config.ts'
 import { sentCount } from '../tcp/sent-records.ts'
-import { exportTcb, importTcb } from '../tcp/snapshot.ts'
+import { importTcb, quietTcb } from '../tcp/snapshot.ts'
+import { exportNumbers } from '../tcp/snapshot-numbers.ts'
 import type { Tcb } from '../tcp/tcb.ts'
 import { pollAt } from '../tcp/timers.ts'
 
@@ -15,15 +16,16 @@ import { pollAt } from '../tcp/timers.ts'
  */
 export const PUT_AWAY_AFTER_MS = 3_000
 
-const NO_RECORDS = new Uint8Array(0)
-
 export interface PutAway {
+  /** The numbers of its snapshot, a character for each octet; its lists are empty. */
   readonly text: string
   /** When it was put away, on the owner's clock. */
   readonly at: number
   /** What `pollAt` said then. */
   readonly deadline: number
   readonly timestamps: boolean
+  readonly offset: number
+  readonly released: number
   readonly config: TcpConfig
 }
 
@@ -32,12 +34,18 @@ export function putAway(tcb: Tcb, now: number): PutAway | undefined {
   if (!isQuiet(tcb)) return undefined
   const deadline = pollAt(tcb)
   if (deadline < now + PUT_AWAY_AFTER_MS) return undefined
-  const plain = exportTcb(tcb, now)
-  // The sent records, of which there are none, are octets, and JSON has no such thing.
-  plain.pop()
-  // A snapshot leaves the clock of timestamps, and the count of what was sent, to the target; here both go on.
-  const text = JSON.stringify([tcb.ts.offset, tcb.sendQueue.released, plain])
-  return { text, at: now, deadline, timestamps: tcb.ts.on, config: tcb.config }
+  // The count of what was sent, and the clock of timestamps, a snapshot leaves to the target; here both go on.
+  const { sendQueue, ts, config } = tcb
+  const text = String.fromCharCode(...exportNumbers(tcb, now))
+  return {
+    text,
+    at: now,
+    deadline,
+    timestamps: ts.on,
+    offset: ts.offset,
+    released: sendQueue.released,
+    config,
+  }
 }
 
 function isQuiet(tcb: Tcb): boolean {
@@ -55,10 +63,9 @@ function isQuiet(tcb: Tcb): boolean {
   )
 }
 
-export function takeBack({ text, at, config }: PutAway): Tcb {
-  const [offset, released, plain] = JSON.parse(text) as [number, number, unknown[]]
-  plain.push(NO_RECORDS)
-  const tcb = importTcb(plain, config, at, () => undefined)
+export function takeBack({ text, at, offset, released, config }: PutAway): Tcb {
+  const numbers = Uint8Array.from(text, character => character.charCodeAt(0))
+  const tcb = importTcb(quietTcb(numbers, config), config, at, () => undefined)
   // Not from a network but from ourselves: only a mistake of ours can have spoilt it.
   if (typeof tcb === 'string') throw new Error(`a connection at rest is spoilt: ${tcb}`)
   tcb.ts.offset = offset

@@ -97,7 +97,18 @@ describe('a snapshot', () => {
   it.each([
     ['another version', (plain: unknown[]) => plain.with(0, 999)],
     ['other owner ids', (plain: unknown[]) => plain.with(1, 4)],
-    ['unknown flags', (plain: unknown[]) => plain.with(2, 2 ** 30)],
+    ['no numbers', (plain: unknown[]) => plain.with(2, 0)],
+    ['unknown flags', (plain: unknown[]) => plain.with(2, Uint8Array.of(255, 255, 255, 255, 15))],
+    ['a number too few', (plain: unknown[]) => plain.with(2, (plain[2] as Uint8Array).slice(0, -1))],
+    ['a number too many', (plain: unknown[]) => plain.with(2, Uint8Array.of(...(plain[2] as Uint8Array), 0))],
+    [
+      'a number without an end',
+      (plain: unknown[]) =>
+        plain.with(
+          2,
+          (plain[2] as Uint8Array).map((octet, at) => (at < 20 ? octet : 255)),
+        ),
+    ],
     ['a field too few', (plain: unknown[]) => plain.slice(1)],
     ['a field too many', (plain: unknown[]) => [...plain, 0]],
     ['no list of records', (plain: unknown[]) => plain.with(-1, 5)],
@@ -142,6 +153,36 @@ describe('a snapshot', () => {
       }),
       { numRuns: 3_000 },
     )
+  })
+})
+
+describe('the numbers of a snapshot', () => {
+  it('with any octets replaced, cut or added are refused or keep the invariants, and never throw', () => {
+    const plain = exportTcb(busy(), NOW + 22)
+    const numbers = plain[2] as Uint8Array
+    const change = fc.tuple(
+      fc.nat({ max: numbers.length - 1 }),
+      fc.uint8Array({ maxLength: 4 }),
+      fc.nat({ max: 4 }),
+    )
+    let restored = 0
+    fc.assert(
+      fc.property(fc.array(change, { minLength: 1, maxLength: 3 }), changes => {
+        let octets = [...numbers]
+        for (const [at, added, removed] of changes) octets = octets.toSpliced(at, removed, ...added)
+        const there = importTcb(plain.with(2, Uint8Array.from(octets)), config, THERE, resolve)
+        if (typeof there === 'string') return
+        restored++
+        checkInvariants(there)
+        drain(there, THERE)
+      }),
+      { numRuns: 3_000 },
+    )
+    expect(restored).toBeGreaterThan(0)
+  })
+
+  it('take less than 130 octets on a quiet connection', () => {
+    expect(pack(exportTcb(tcbIn('ESTABLISHED'), NOW)).length).toBeLessThan(130)
   })
 })
 

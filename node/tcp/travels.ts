@@ -1,7 +1,7 @@
 /**
  * How every field of the TCB travels to another owner. The type demands a name for each of them: a field added to
  * the TCB and forgotten here does not compile. The order of the entries is the order on the wire of
- * `snapshot.ts`, so a change of it is a new version there.
+ * `snapshot-numbers.ts`, so a change of it is a new version there.
  */
 import type { OutOfOrder } from './out-of-order.ts'
 import type { ReceiveQueue } from './receive-queue.ts'
@@ -66,27 +66,6 @@ export const TRAVELS: Travels<Tcb> = {
   state: 'state',
   passive: 'flag',
   events: 'count',
-  snd: {
-    una: 'int32',
-    iss: 'send-seq',
-    nxt: 'send-seq',
-    wnd: 'count',
-    wl1: 'int32',
-    wl2: 'send-seq',
-    wlTs: 'int32',
-    maxWnd: 'count',
-    scale: 'count',
-    peerMss: 'count',
-    pathMss: 'count',
-    mss: 'local',
-    finQueued: 'flag',
-    finSent: 'flag',
-    pending: 'count',
-    replySeq: 'send-seq',
-    starved: 'local',
-    starvedSeq: 'local',
-    lastAt: 'instant',
-  },
   rcv: {
     nxt: 'int32',
     irs: 'receive-seq',
@@ -104,6 +83,27 @@ export const TRAVELS: Travels<Tcb> = {
     rttEnd: 'receive-seq',
     tuneOctets: 'count',
     tuneAt: 'instant',
+  },
+  snd: {
+    una: 'int32',
+    iss: 'send-seq',
+    nxt: 'send-seq',
+    wnd: 'count',
+    wl1: 'receive-seq',
+    wl2: 'send-seq',
+    wlTs: 'int32',
+    maxWnd: 'count',
+    scale: 'count',
+    peerMss: 'count',
+    pathMss: 'count',
+    mss: 'local',
+    finQueued: 'flag',
+    finSent: 'flag',
+    pending: 'count',
+    replySeq: 'send-seq',
+    starved: 'local',
+    starvedSeq: 'local',
+    lastAt: 'instant',
   },
   ack: {
     owed: 'count',
