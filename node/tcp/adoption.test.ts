@@ -82,6 +82,37 @@ describe('a new owner', () => {
     expect(sentInWords(tcb)).toEqual(['<SEQ=+0><ACK=+0><CTL=ACK>'])
   })
 
+  it('of a connection whose handshake does not end says it with an acknowledgement alone', () => {
+    const tcb = tcbIn('SYN-RECEIVED')
+    adopt(tcb, 9, NOW)
+    expect(drain(tcb)).toEqual([])
+    const again = pollAt(tcb)
+    expire(tcb, again)
+    expect(drain(tcb, again).map(({ payloadLength, tsVal }) => [payloadLength, tsVal & 0xff])).toEqual([
+      [0, 9],
+    ])
+  })
+
+  it.each([
+    ['named', 1, 1],
+    ['named', 2, 1],
+    ['not named', 1, 1],
+    ['not named', 2, 8],
+  ])('%s repeats at time-out %i in a row what fits %i segments', (named, timeouts, segments) => {
+    const tcb = tcbIn('ESTABLISHED')
+    send(tcb, new Uint8Array(10 * tcb.snd.mss), NOW)
+    drain(tcb)
+    adopt(tcb, 9, NOW)
+    if (named === 'named') arrives(tcb, { ack: -10 * tcb.snd.mss, tsEcr: echo(tcb, 9) })
+    let octets = 0
+    for (let timers = 0; timers < 20 && tcb.config.counters.TCPTimeouts < timeouts; timers++) {
+      const at = pollAt(tcb)
+      expire(tcb, at)
+      octets = drain(tcb, at).reduce((sum, { payloadLength }) => sum + payloadLength, 0)
+    }
+    expect(Math.floor(octets / tcb.snd.mss)).toBe(segments)
+  })
+
   it('takes the D-SACK that its probe causes for no sign of loss', () => {
     const tcb = tcbIn('ESTABLISHED')
     adopt(tcb, 9, NOW)

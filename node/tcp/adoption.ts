@@ -51,11 +51,13 @@ export function adopt(tcb: Tcb, ownerId: number, now: number): void {
  * the window. New data, if there is any to send, goes first and serves as well.
  */
 function announce(tcb: Tcb): void {
-  // The client has acknowledged nothing yet that could be announced: what follows its handshake says it, too.
-  if (tcb.state === 'SYN-RECEIVED') return
+  const { snd, state, shift } = tcb
+  // What follows its handshake says it, too.
+  if (state === 'SYN-RECEIVED' && shift.probes === 0) return
   acknowledgeNow(tcb)
-  const { snd } = tcb
-  if (diff(snd.nxt, snd.una) <= 2 * snd.mss && tcb.state !== 'TIME-WAIT') snd.pending |= PENDING_OLD_OCTET
+  // Of a peer that may not have our SYN nothing is old; it drops the acknowledgement then (RFC 9293 §3.10.7.3, fifth).
+  if (state === 'SYN-RECEIVED' || state === 'TIME-WAIT') return
+  if (diff(snd.nxt, snd.una) <= 2 * snd.mss) snd.pending |= PENDING_OLD_OCTET
 }
 
 function repeatMs(tcb: Tcb): number {

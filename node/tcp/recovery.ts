@@ -3,7 +3,7 @@
  * 6937), the reduction after ECE (RFC 3168), the timeout (RFC 6298, 5681), and taking any of them back when it
  * turns out that nothing was lost (RFC 5682, 3708). What is lost is found by `rack.ts`.
  */
-import { grow, reduce } from './congestion.ts'
+import { grow, initialWindow, reduce } from './congestion.ts'
 import {
   type Delivery,
   flagsOf,
@@ -140,7 +140,17 @@ export function enterLoss(tcb: Tcb, now: number): void {
   recovery.frto = frto
   recovery.duplicates = 0
   markTimedOut(sent, now - tcb.rack.rttMs)
-  congestion.cwnd = snd.mss
+  congestion.cwnd = lossWindow(tcb)
+}
+
+/**
+ * RFC 5681 §3.1: one segment. Where a peer still does not name us after a second time-out, its acknowledgements go to a
+ * former owner that is dead: that says nothing of the network, and only a segment that reaches beyond all that the peer has
+ * can make it name us (RFC 7323 §5.3, R2).
+ */
+function lossWindow({ shift, recovery, config, congestion, snd }: Tcb): number {
+  if (!shift.pending || recovery.retries < 2) return snd.mss
+  return Math.max(Math.min(initialWindow(config, snd.mss), congestion.ssthresh), snd.mss)
 }
 
 /** Restores what a reduction took. */

@@ -46,7 +46,9 @@ function checkResult(cell: Cell, run: Run): void {
   const said = JSON.stringify(result)
   if (state.refused === true) {
     hold(`it was not refused: ${said}`, result?.ok === false && result.reason === 'NOT_SHIFTABLE')
-  } else if (hasEnded(cell, result) || !hasHappened(cell, run)) return
+  }
+  // Here the process that would have lost it has died after it had ended.
+  else if (fault.becomes === 'lost' || hasEnded(cell, result) || !hasHappened(cell, run)) return
   else if (fault.becomes === 'stayed') hold(`it moved: ${said}`, result?.ok === false)
   // Who is dead hears nothing.
   else if (!fault.name.startsWith('source dies')) {

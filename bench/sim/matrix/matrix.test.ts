@@ -9,6 +9,12 @@ import { FAULTS, NO_FAULT } from './faults.ts'
 import { pairwise } from './pairs.ts'
 import { MATRIX_STATES } from './states.ts'
 
+/** Cells that have failed once, whatever else is played. */
+const FAILED_ONCE = [
+  'SYN just accepted; IPv4, with timestamps, shift; another machine; source dies when COMMIT is delivered',
+  'loss recovery with a SACK scoreboard; IPv6, with timestamps, shift; another instance; source dies when COMMIT is delivered',
+  'half-closed by the server; IPv4, with timestamps, shift; A→B→C→A, 100 a second; target dies when SHIFTED is sent',
+]
 const SEED = 5
 const CI_SEEDS = [5, 6, 7]
 
@@ -22,7 +28,8 @@ function chosen(): Cell[] {
   if (only !== undefined) return all.filter(cell => nameOf(cell).includes(only))
   if (process.env.MATRIX === 'all') return all
   const seeds = process.env.CI === undefined ? [SEED] : CI_SEEDS
-  return [...new Set(seeds.flatMap(seed => pairwise(all, valuesOf, seed)))]
+  const failedOnce = all.filter(cell => FAILED_ONCE.includes(nameOf(cell)))
+  return [...new Set([...failedOnce, ...seeds.flatMap(seed => pairwise(all, valuesOf, seed))])]
 }
 
 /** Control runs, which the cells of a state share: what happens to a shift cannot matter where there is none. */
