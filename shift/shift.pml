@@ -3,23 +3,24 @@
  * as it likes. What was sent once may be delivered any number of times, in any order, or never, so a message is a
  * bit in a set; a repeated COMMIT is its delivery again. Nothing here has a time: every time-out may happen at any moment.
  *
- * Names are those of `incoming.ts` and `outgoing.ts`. Each option of the loop is one step of one owner, whole or not at all,
- * as in the program, where freezing, COMMIT and release are one call.
+ * Names are those of `incoming.ts` and `outgoing.ts`. Each option of the two loops at the end is one step of one owner, whole or
+ * not at all, as in the program, where freezing, COMMIT and release are one call.
  *
  * Checked in every state:
  *   at most one owner transmits;
  *   without a crash the connection lives somewhere, or its COMMIT is still answered for, or it has ended;
  *   a connection that has ended does not come back to life.
  *
- * Built with one of WITHOUT_STAGE, WITHOUT_EPOCHS or WITHOUT_INCARNATIONS, a part of the protocol is left out, and the
- * checker must find what that part is for. By hand, with 3 owners and 3 epochs (201,688 states, half a minute):
+ * Built with one of WITHOUT_STAGE, WITHOUT_EPOCHS, WITHOUT_REFUSALS, WITHOUT_LIFETIMES or WITHOUT_INCARNATIONS, a part of the
+ * protocol is left out, and the checker must find what that part is for. By hand, what `model.test.ts` leaves out (three owners,
+ * three epochs and a crash: 1,291,029 states, half a minute):
  *
- *     spin -a -DEPOCHS=3 shift/shift.pml && cc -O2 -DSAFETY -DCOLLAPSE -o pan pan.c && ./pan -m1000000
+ *     spin -a -DEPOCHS=3 shift/shift.pml && cc -O2 -DSAFETY -DNOREDUCE -o pan pan.c && ./pan -m10000
  */
 #ifndef OWNERS
 #define OWNERS 3
 #endif
-/* Epochs that the model goes through; 0 is the accepted connection's. */
+/* Epochs that the model goes through; 0 is the accepted connection's. Three let it go round and come back: A, B, C, A. */
 #ifndef EPOCHS
 #define EPOCHS 2
 #endif
@@ -28,17 +29,20 @@
 #endif
 
 #define NONE 255
-#define MESSAGES (OWNERS * OWNERS * (EPOCHS + 1))
-#define AT(from, to, epoch) ((from) * OWNERS * (EPOCHS + 1) + (to) * (EPOCHS + 1) + (epoch))
 
-/* What is under way, or was: it may be delivered again. */
-bit prepare[MESSAGES];
-bit prepared[MESSAGES];
-bit refusedPrepare[MESSAGES];
-bit refusedCommit[MESSAGES];
-bit abort_[MESSAGES];
-bit commit[MESSAGES];
-bit shifted[MESSAGES];
+/* What is under way, or was, of each kind and epoch: a bit for each sender and receiver. It may be delivered again. */
+short prepare[EPOCHS + 1];
+short prepared[EPOCHS + 1];
+short refusedPrepare[EPOCHS + 1];
+short refusedCommit[EPOCHS + 1];
+short abort_[EPOCHS + 1];
+short commit[EPOCHS + 1];
+short shifted[EPOCHS + 1];
+
+#define BIT(from, to) (1 << ((from) * OWNERS + (to)))
+#define SENT(kind, from, to, epoch) ((kind[epoch] & BIT(from, to)) != 0)
+#define SEND(kind, from, to, epoch) kind[epoch] = kind[epoch] | BIT(from, to)
+#define LOSE(kind, from, to, epoch) kind[epoch] = kind[epoch] & ~BIT(from, to)
 
 #define IDLE 0
 #define PREPARING 1
@@ -71,6 +75,9 @@ Owner owner[OWNERS];
 bit ended;
 byte crashes;
 
+/* Of one step, and no part of any state. */
+hidden byte i, k, owners, answered;
+
 #define ABOVE(epoch, known) ((known) == NONE || (epoch) > (known))
 
 inline forgetAttempt(n) {
@@ -89,7 +96,7 @@ inline forgetClone(n) {
 inline leave(n) {
   if
   :: owner[n].confirmTo != NONE ->
-    shifted[AT(n, owner[n].confirmTo, owner[n].confirmEpoch)] = 1;
+    SEND(shifted, n, owner[n].confirmTo, owner[n].confirmEpoch);
     owner[n].confirmTo = NONE;
     owner[n].confirmEpoch = 0
   :: else
@@ -117,31 +124,35 @@ inline letGo(n, m, e) {
   owner[n].given = 1;
   owner[n].known = e;
   leave(n);
-  commit[AT(n, m, e)] = 1
+  SEND(commit, n, m, e)
 }
 
-/* outgoing.start */
-inline start(n, m) {
-  owner[n].owns && owner[n].phase == IDLE && owner[n].tried < EPOCHS && n != m ->
+inline prepareFor(n, m) {
   owner[n].tried++;
   owner[n].phase = PREPARING;
   owner[n].epoch = owner[n].tried;
   owner[n].to = m;
-  prepare[AT(n, m, owner[n].tried)] = 1
+  SEND(prepare, n, m, owner[n].tried)
+}
+
+/* outgoing.start */
+inline start(n, m) {
+  owner[n].owns && owner[n].phase == IDLE && owner[n].tried < EPOCHS ->
+  prepareFor(n, m)
 }
 
 /* outgoing.start with `unprepared`, and its commit: nothing was asked before. */
 inline startUnprepared(n, m) {
-  owner[n].owns && owner[n].phase == IDLE && owner[n].tried < EPOCHS && n != m ->
+  owner[n].owns && owner[n].phase == IDLE && owner[n].tried < EPOCHS ->
   owner[n].tried++;
   letGo(n, m, owner[n].tried)
 }
 
 /* incoming.#prepare, with the answer of `fetch`; `ok` is whether the target admits it. */
 inline receivePrepare(m, n, e, ok) {
-  prepare[AT(n, m, e)] ->
+  SENT(prepare, n, m, e) ->
   if
-  :: owner[m].dormant == e && owner[m].dormantFrom == n -> prepared[AT(m, n, e)] = 1
+  :: owner[m].dormant == e && owner[m].dormantFrom == n -> SEND(prepared, m, n, e)
   :: owner[m].dormant != NONE && owner[m].dormant >= e && !(owner[m].dormant == e && owner[m].dormantFrom == n)
   :: (owner[m].dormant == NONE || owner[m].dormant < e) && !ABOVE(e, owner[m].known)
   :: (owner[m].dormant == NONE || owner[m].dormant < e) && ABOVE(e, owner[m].known) ->
@@ -155,28 +166,28 @@ inline receivePrepare(m, n, e, ok) {
       :: owner[m].known == NONE -> owner[m].known = e - 1
       :: else
       fi;
-      prepared[AT(m, n, e)] = 1
+      SEND(prepared, m, n, e)
     :: !ok ->
-      refusedPrepare[AT(m, n, e)] = 1
+      SEND(refusedPrepare, m, n, e)
     fi
   fi
 }
 
 /* outgoing.#prepared */
 inline receivePrepared(n, m, e) {
-  prepared[AT(m, n, e)] && owner[n].phase == PREPARING && owner[n].epoch == e && owner[n].to == m ->
+  SENT(prepared, m, n, e) && owner[n].phase == PREPARING && owner[n].epoch == e && owner[n].to == m ->
   letGo(n, m, e)
 }
 
 /* outgoing.#abort: a time-out, a link that broke, steering that failed. */
 inline giveUp(n) {
   owner[n].phase == PREPARING ->
-  abort_[AT(n, owner[n].to, owner[n].epoch)] = 1;
+  SEND(abort_, n, owner[n].to, owner[n].epoch);
   forgetAttempt(n)
 }
 
 inline receiveAbort(m, n, e) {
-  abort_[AT(n, m, e)] && owner[m].dormant == e && owner[m].dormantFrom == n -> forgetClone(m)
+  SENT(abort_, n, m, e) && owner[m].dormant == e && owner[m].dormantFrom == n -> forgetClone(m)
 }
 
 inline cloneExpires(m) {
@@ -185,12 +196,12 @@ inline cloneExpires(m) {
 
 /* incoming.#commit; `ok` is whether the target can restore the snapshot, and admits it where nothing was prepared. */
 inline receiveCommit(m, n, e, ok) {
-  commit[AT(n, m, e)] ->
+  SENT(commit, n, m, e) ->
   if
   :: !ABOVE(e, owner[m].known) ->
     if
-    :: owner[m].refusedEpoch == e -> refusedCommit[AT(m, n, e)] = 1
-    :: else -> shifted[AT(m, n, e)] = 1
+    :: owner[m].refusedEpoch == e -> SEND(refusedCommit, m, n, e)
+    :: else -> SEND(shifted, m, n, e)
     fi
   :: ABOVE(e, owner[m].known) ->
     if
@@ -203,13 +214,16 @@ inline receiveCommit(m, n, e, ok) {
       assert(!owner[m].owns);
       owner[m].owns = 1;
       owner[m].known = e;
+      owner[m].refusedEpoch = NONE;
       owner[m].tried = e;
       owner[m].confirmTo = n;
       owner[m].confirmEpoch = e
     :: !ok ->
+#ifndef WITHOUT_REFUSALS
       owner[m].known = e;
+#endif
       owner[m].refusedEpoch = e;
-      refusedCommit[AT(m, n, e)] = 1
+      SEND(refusedCommit, m, n, e)
     fi
   fi
 }
@@ -220,22 +234,11 @@ inline confirm(m) {
 }
 
 inline receiveShifted(n, m, e) {
-  shifted[AT(m, n, e)] && owner[n].phase == COMMITTED && owner[n].epoch == e && owner[n].to == m ->
+  SENT(shifted, m, n, e) && owner[n].phase == COMMITTED && owner[n].epoch == e && owner[n].to == m ->
   forgetAttempt(n)
 }
 
 #define ANSWERS(n, m, e, phase_) (owner[n].phase == phase_ && owner[n].epoch == e && owner[n].to == m)
-
-inline receiveRefused(n, m, e) {
-  if
-  :: refusedPrepare[AT(m, n, e)] && ANSWERS(n, m, e, PREPARING) -> forgetAttempt(n)
-  :: refusedCommit[AT(m, n, e)] && ANSWERS(n, m, e, COMMITTED) -> reclaim(n)
-#ifdef WITHOUT_STAGE
-  /* A refusal does not say of what. */
-  :: refusedPrepare[AT(m, n, e)] && ANSWERS(n, m, e, COMMITTED) -> reclaim(n)
-#endif
-  fi
-}
 
 inline reclaim(n) {
   assert(owner[n].given);
@@ -243,15 +246,30 @@ inline reclaim(n) {
   forgetAttempt(n)
 }
 
+inline receiveRefused(n, m, e) {
+  if
+  :: SENT(refusedPrepare, m, n, e) && ANSWERS(n, m, e, PREPARING) -> forgetAttempt(n)
+  :: SENT(refusedCommit, m, n, e) && ANSWERS(n, m, e, COMMITTED) -> reclaim(n)
+  /* Without PREPARE, because of an object that is missing: asked again at once, in the same step. */
+  :: SENT(refusedCommit, m, n, e) && ANSWERS(n, m, e, COMMITTED) && owner[n].tried < EPOCHS ->
+    reclaim(n);
+    prepareFor(n, m)
+#ifdef WITHOUT_STAGE
+  /* A refusal does not say of what. */
+  :: SENT(refusedPrepare, m, n, e) && ANSWERS(n, m, e, COMMITTED) -> reclaim(n)
+#endif
+  fi
+}
+
 /* The connection ends at its owner, by its own protocol. */
-inline end(n) {
+inline end_(n) {
   owner[n].owns && !ended ->
   ended = 1;
   owner[n].owns = 0;
   leave(n);
   if
   :: owner[n].phase == PREPARING ->
-    abort_[AT(n, owner[n].to, owner[n].epoch)] = 1;
+    SEND(abort_, n, owner[n].to, owner[n].epoch);
     forgetAttempt(n)
   :: else
   fi;
@@ -260,6 +278,39 @@ inline end(n) {
   owner[n].known = NONE;
 #endif
   skip
+}
+
+/*
+ * The tombstone's time is over, and that of the epoch remembered behind it (`TOMBSTONE_MS`, `EPOCH_MS`): longer than a COMMIT is
+ * repeated and a PREPARE is waited for, and than a message stays on its way. So nobody waits for an answer of that
+ * epoch any more, and what was sent of it or before arrives no more.
+ */
+#define WAITS(i, n) (owner[i].phase != IDLE && owner[i].to == n && owner[i].epoch <= owner[n].known)
+#if OWNERS > 2
+#define WAITED_FOR(n) (WAITS(0, n) || WAITS(1, n) || WAITS(2, n))
+#else
+#define WAITED_FOR(n) (WAITS(0, n) || WAITS(1, n))
+#endif
+
+inline forget(n) {
+  owner[n].known != NONE && !owner[n].owns && owner[n].phase != COMMITTED && !WAITED_FOR(n) ->
+  i = 0;
+  do
+  :: i < OWNERS ->
+    k = 0;
+    do
+    :: k <= EPOCHS && k <= owner[n].known ->
+#ifndef WITHOUT_LIFETIMES
+      LOSE(commit, i, n, k); LOSE(prepare, i, n, k); LOSE(abort_, i, n, k);
+#endif
+      k++
+    :: else -> break
+    od;
+    i++
+  :: else -> break
+  od;
+  owner[n].known = NONE;
+  owner[n].refusedEpoch = NONE
 }
 
 /*
@@ -273,19 +324,19 @@ inline crash(n) {
   i = 0;
   do
   :: i < OWNERS ->
-    e = 0;
+    k = 0;
     do
-    :: e <= EPOCHS ->
+    :: k <= EPOCHS ->
 #ifndef WITHOUT_INCARNATIONS
-      commit[AT(i, n, e)] = 0; commit[AT(n, i, e)] = 0;
-      prepare[AT(i, n, e)] = 0; prepare[AT(n, i, e)] = 0;
-      prepared[AT(i, n, e)] = 0; prepared[AT(n, i, e)] = 0;
-      refusedPrepare[AT(i, n, e)] = 0; refusedPrepare[AT(n, i, e)] = 0;
-      refusedCommit[AT(i, n, e)] = 0; refusedCommit[AT(n, i, e)] = 0;
-      abort_[AT(i, n, e)] = 0; abort_[AT(n, i, e)] = 0;
-      shifted[AT(i, n, e)] = 0; shifted[AT(n, i, e)] = 0;
+      LOSE(commit, i, n, k); LOSE(commit, n, i, k);
+      LOSE(prepare, i, n, k); LOSE(prepare, n, i, k);
+      LOSE(prepared, i, n, k); LOSE(prepared, n, i, k);
+      LOSE(refusedPrepare, i, n, k); LOSE(refusedPrepare, n, i, k);
+      LOSE(refusedCommit, i, n, k); LOSE(refusedCommit, n, i, k);
+      LOSE(abort_, i, n, k); LOSE(abort_, n, i, k);
+      LOSE(shifted, i, n, k); LOSE(shifted, n, i, k);
 #endif
-      e++
+      k++
     :: else -> break
     od;
 #ifndef WITHOUT_INCARNATIONS
@@ -305,70 +356,90 @@ inline crash(n) {
     i++
   :: else -> break
   od;
-  i = 0;
-  e = 0
+  skip
 }
 
+/* What every state is checked for, as soon as it is reached. */
 inline check() {
-  owners = 0;
-  answered = 0;
-  i = 0;
+  d_step {
+    owners = 0;
+    answered = 0;
+    i = 0;
+    do
+    :: i < OWNERS ->
+      owners = owners + owner[i].owns;
+      answered = answered || (owner[i].phase == COMMITTED && owner[i].given);
+      i++
+    :: else -> break
+    od;
+    assert(owners <= 1);
+    assert(owners == 1 || answered || ended || crashes > 0);
+    assert(!(ended && owners > 0))
+  }
+}
+
+/* All that can happen between a source, a target and an epoch. */
+proctype Between(byte n; byte m; byte e) {
+end:
   do
-  :: i < OWNERS ->
-    owners = owners + owner[i].owns;
-    if
-    :: owner[i].phase == COMMITTED && owner[i].given -> answered = 1
-    :: else
-    fi;
-    i++
-  :: else -> break
-  od;
-  i = 0;
-  assert(owners <= 1);
-  assert(owners == 1 || answered || ended || crashes > 0);
-  assert(!(ended && owners > 0));
-  owners = 0;
-  answered = 0
+  :: atomic { receivePrepare(m, n, e, true); check() }
+  :: atomic { receivePrepare(m, n, e, false); check() }
+  :: atomic { receivePrepared(n, m, e); check() }
+  :: atomic { receiveAbort(m, n, e); check() }
+  :: atomic { receiveCommit(m, n, e, true); check() }
+  :: atomic { receiveCommit(m, n, e, false); check() }
+  :: atomic { receiveShifted(n, m, e); check() }
+  :: atomic { receiveRefused(n, m, e); check() }
+  od
+}
+
+/* What an owner decides by itself. */
+proctype Alone(byte n) {
+  byte m;
+end:
+  do
+  :: atomic { start(n, (n + 1) % OWNERS); check() }
+  :: atomic { startUnprepared(n, (n + 1) % OWNERS); check() }
+#if OWNERS > 2
+  :: atomic { start(n, (n + 2) % OWNERS); check() }
+  :: atomic { startUnprepared(n, (n + 2) % OWNERS); check() }
+#endif
+  :: atomic { giveUp(n); check() }
+  :: atomic { cloneExpires(n); check() }
+  :: atomic { confirm(n); check() }
+  :: atomic { end_(n); check() }
+  :: atomic { crash(n); check() }
+  :: atomic { forget(n); check() }
+  od
 }
 
 init {
-  byte n, m, e, i, owners;
-  bit answered;
-  d_step {
+  byte n, m, e;
+  atomic {
     n = 0;
     do
-    :: n < OWNERS -> reset(n); n++
+    :: n < OWNERS -> reset(n); run Alone(n); n++
     :: else -> break
     od;
     owner[0].owns = 1;
     owner[0].known = 0;
-    n = 0
-  }
-  do
-  :: atomic {
-    select(n : 0 .. OWNERS - 1);
-    select(m : 0 .. OWNERS - 1);
-    select(e : 0 .. EPOCHS);
-    if
-    :: start(n, m)
-    :: startUnprepared(n, m)
-    :: receivePrepare(m, n, e, true)
-    :: receivePrepare(m, n, e, false)
-    :: receivePrepared(n, m, e)
-    :: giveUp(n)
-    :: receiveAbort(m, n, e)
-    :: cloneExpires(m)
-    :: receiveCommit(m, n, e, true)
-    :: receiveCommit(m, n, e, false)
-    :: confirm(m)
-    :: receiveShifted(n, m, e)
-    :: receiveRefused(n, m, e)
-    :: end(n)
-    :: crash(n)
-    :: else
-    fi;
-    check();
+    n = 0;
+    do
+    :: n < OWNERS ->
+      m = 0;
+      do
+      :: m < OWNERS ->
+        e = 1;
+        do
+        :: e <= EPOCHS && n != m -> run Between(n, m, e); e++
+        :: else -> break
+        od;
+        m++
+      :: else -> break
+      od;
+      n++
+    :: else -> break
+    od;
     n = 0; m = 0; e = 0
   }
-  od
 }
