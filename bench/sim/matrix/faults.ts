@@ -212,7 +212,9 @@ export const FAULTS: readonly Fault[] = [
 export function stallOf({ fault, target, timestamps, mode }: StallOf): number {
   // Packets are on their way to who was an owner before, and died.
   if (fault.kills && target.hopsBefore > 0) return CLIENT_RTO_MS
-  // No clone waits for a COMMIT that is the first message, and asks for it.
+  // No clone waits for a COMMIT that is the first message, and asks for it. Its source must leave the client time for the answer,
+  // and a client may keep an acknowledgement back for 40 ms and longer: a repetition within 50 ms would double most COMMITs, for a
+  // loss that no link shows as long as it stands.
   if (fault.name === 'COMMIT lost' && target.hopsBefore > 0) return COMMIT_REPEAT_MS + MAX_STALL_MS
   // The gateway sends them to the target already, which cannot pass them back.
   const isSteeredBefore = !timestamps && mode === 'shift' && fault.name === 'link broken under COMMIT'
