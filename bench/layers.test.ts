@@ -16,7 +16,7 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
   clone: ['clone', 'node/tcp', 'node/http'],
   shift: ['shift', 'clone'],
   'node/tun': ['node/tun', 'node:', 'node-tuntap'],
-  'node/control': ['node/control', 'node:', 'ws', 'msgpackr'],
+  'node/control': ['node/control', 'node:', 'msgpackr'],
   'node/stack': ['node/stack', 'node/tun', 'node/tcp', 'node/wire', 'clone', 'shift'],
   'node/origin': [
     'node/origin',

@@ -7,7 +7,7 @@ import type { Link } from './link.ts'
 import { Listener } from './listener.ts'
 
 const base: Hello = {
-  protocol: 1,
+  protocol: 2,
   cluster: 'test',
   ownerId: 1,
   role: 'node',
@@ -145,9 +145,14 @@ describe('what is no control port', () => {
     ['another web server', 'HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n', 'REFUSED'],
     ['noise', 'SSH-2.0-OpenSSH_9.2\r\n', 'CONNECT_FAILED'],
     [
-      'an upgrade without a hello',
+      'an upgrade to something else',
       'HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n',
-      'CONNECT_FAILED',
+      'REFUSED',
+    ],
+    [
+      'an upgrade without a hello',
+      'HTTP/1.1 101 Switching Protocols\r\nUpgrade: gyre\r\nConnection: Upgrade\r\n\r\n',
+      'HELLO_INVALID',
     ],
     ['silence', undefined, 'CONNECT_TIMEOUT'],
   ])('%s', async (_, answer, code) => {

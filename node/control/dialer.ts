@@ -3,11 +3,10 @@
  * pauses, until it is closed. Each link is a new one: nothing queued on the last is sent on the next.
  */
 import assert from 'node:assert/strict'
-import type { IncomingMessage } from 'node:http'
+import { type ClientRequest, type IncomingMessage, request } from 'node:http'
 import type { Socket } from 'node:net'
 import { performance } from 'node:perf_hooks'
-import { WebSocket } from 'ws'
-import { closeCodeOf, LinkError } from './errors.ts'
+import { LinkError } from './errors.ts'
 import {
   decodeHello,
   decodeRefusal,
@@ -16,8 +15,9 @@ import {
   type Hello,
   REFUSED_HEADER,
   refusal,
+  UPGRADE,
 } from './hello.ts'
-import { Link, type LinkHandlers, type LinkLimits, WEBSOCKET_OPTIONS } from './link.ts'
+import { closeTransport, Link, type LinkHandlers, type LinkLimits } from './link.ts'
 
 export const DEFAULT_MIN_DELAY_MS = 50
 export const DEFAULT_MAX_DELAY_MS = 2000
@@ -50,7 +50,7 @@ export class Dialer {
   private readonly linkHandlers: LinkHandlers
   private current: Link | undefined
   /** The attempt that is under way; events of any other are late and of no interest. */
-  private attempt: WebSocket | undefined
+  private attempt: ClientRequest | undefined
   /** For the next attempt, or the end of this one. */
   private timer: NodeJS.Timeout | undefined
   private failures: number
@@ -94,28 +94,20 @@ export class Dialer {
   }
 
   private connect(): void {
-    const attempt = new WebSocket(`ws://${this.options.address}/`, {
-      ...WEBSOCKET_OPTIONS,
-      headers: { [HELLO_HEADER]: encodeHello(this.options.hello()) },
-      // The mask protects proxies from scripts in browsers (RFC 6455 §10.3); there are neither here. All zeros,
-      // which both sides skip, it costs nothing; random, it costs 4 times the throughput of large messages.
-      generateMask: zeroMask,
+    const attempt = request(`http://${this.options.address}/`, {
+      agent: false,
+      headers: { Connection: 'Upgrade', Upgrade: UPGRADE, [HELLO_HEADER]: encodeHello(this.options.hello()) },
     })
     this.attempt = attempt
-    let transport: Socket | undefined
-    let peer: Hello | LinkError | undefined
-    attempt.on('upgrade', response => {
-      transport = response.socket
-      peer = this.check(response)
-    })
-    attempt.on('open', () => this.open(attempt, transport, peer))
-    attempt.on('unexpected-response', (request, response) => {
+    attempt.on('upgrade', (response, socket, head) => this.open(attempt, response, socket, head))
+    attempt.on('response', response => {
       this.fail(attempt, decodeRefusal(response.headers[REFUSED_HEADER], response.statusCode ?? 0))
-      request.destroy()
+      attempt.destroy()
     })
     attempt.on('error', error => {
       this.fail(attempt, new LinkError('CONNECT_FAILED', `${this.options.address}: ${error.message}`, error))
     })
+    attempt.end()
     this.timer = setTimeout(() => {
       const message = `${this.options.address} did not answer in ${this.connectTimeoutMs} ms`
       this.fail(attempt, new LinkError('CONNECT_TIMEOUT', message))
@@ -123,6 +115,7 @@ export class Dialer {
   }
 
   private check(response: IncomingMessage): Hello | LinkError {
+    if (response.headers.upgrade?.toLowerCase() !== UPGRADE) return decodeRefusal(undefined, 101)
     const peer = decodeHello(response.headers[HELLO_HEADER])
     if (peer instanceof LinkError) return peer
     const { expectedOwner } = this.options
@@ -133,22 +126,28 @@ export class Dialer {
     return refusal(this.options.hello(), peer) ?? peer
   }
 
-  private open(attempt: WebSocket, transport: Socket | undefined, peer: Hello | LinkError | undefined): void {
-    if (attempt !== this.attempt) return
-    assert(transport !== undefined && peer !== undefined)
+  private open(attempt: ClientRequest, response: IncomingMessage, socket: Socket, head: Buffer): void {
+    if (attempt !== this.attempt) {
+      socket.destroy()
+      return
+    }
     clearTimeout(this.timer)
     this.attempt = undefined
+    const peer = this.check(response)
     if (peer instanceof LinkError) {
-      attempt.close(closeCodeOf(peer.code), peer.code)
+      socket.on('error', () => socket.destroy())
+      closeTransport(socket, peer)
       this.retry(peer)
       return
     }
     this.upSince = performance.now()
-    this.current = new Link(attempt, transport, peer, this.linkHandlers, this.options)
+    socket.setNoDelay(true)
+    if (head.length > 0) socket.unshift(head)
+    this.current = new Link(socket, peer, this.linkHandlers, this.options)
     this.linkHandlers.onUp(this.current)
   }
 
-  private fail(attempt: WebSocket, error: LinkError): void {
+  private fail(attempt: ClientRequest, error: LinkError): void {
     if (attempt !== this.attempt) return
     this.abandon()
     this.retry(error)
@@ -175,10 +174,6 @@ export class Dialer {
     clearTimeout(this.timer)
     const attempt = this.attempt
     this.attempt = undefined
-    attempt?.terminate()
+    attempt?.destroy()
   }
-}
-
-function zeroMask(mask: Buffer): void {
-  mask.fill(0)
 }

@@ -1,10 +1,10 @@
 /**
- * The stable codes of everything that can go wrong on a control link, and how each one travels: as a
- * WebSocket close code once a link is up, as the HTTP status of the refused upgrade before. It holds no
+ * The stable codes of everything that can go wrong on a control link, and how each one travels: as the
+ * number in a close frame once a link is up, as the HTTP status of the refused upgrade before. It holds no
  * text about a particular failure; that is said where the failure happens.
  */
 
-/** Close codes 4000 to 4999 are for private use (RFC 6455 §7.4.2); a released number is never reused. */
+/** A released number is never reused. */
 const FAULTS = {
   /** This side closed the link on purpose. */
   CLOSED: { closeCode: 4000, status: 503 },
@@ -30,7 +30,7 @@ const FAULTS = {
   MESSAGE_MALFORMED: { closeCode: 4011, status: 400 },
   MESSAGE_TOO_DEEP: { closeCode: 4012, status: 400 },
   MESSAGE_TOO_MANY_VALUES: { closeCode: 4013, status: 400 },
-  /** A WebSocket frame that RFC 6455 or this protocol does not allow. */
+  /** A frame of no known kind, or of an impossible size. */
   FRAME_INVALID: { closeCode: 4014, status: 400 },
   /** The peer closed the link on purpose. */
   PEER_CLOSED: { closeCode: 4015, status: 503 },
@@ -72,12 +72,6 @@ export function isLinkErrorCode(text: string): text is LinkErrorCode {
   return Object.hasOwn(FAULTS, text)
 }
 
-const CODES_BY_CLOSE: ReadonlyMap<number, LinkErrorCode> = new Map([
-  ...Object.entries(FAULTS).map(([code, fault]) => [fault.closeCode, code as LinkErrorCode] as const),
-  // What a WebSocket library says by itself (RFC 6455 §7.4.1).
-  [1002, 'FRAME_INVALID'],
-  [1003, 'FRAME_INVALID'],
-  [1007, 'FRAME_INVALID'],
-  [1008, 'FRAME_INVALID'],
-  [1009, 'MESSAGE_TOO_LARGE'],
-])
+const CODES_BY_CLOSE: ReadonlyMap<number, LinkErrorCode> = new Map(
+  Object.entries(FAULTS).map(([code, fault]) => [fault.closeCode, code as LinkErrorCode] as const),
+)

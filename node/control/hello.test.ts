@@ -13,7 +13,7 @@ import {
 } from './hello.ts'
 
 const node1: Hello = {
-  protocol: 1,
+  protocol: 2,
   cluster: 'gyre',
   ownerId: 1,
   role: 'node',
@@ -41,7 +41,7 @@ describe('hello', () => {
     ['a list', encode([]), 'PROTOCOL_MISMATCH'],
     ['null', encode(null), 'HELLO_INVALID'],
     ['an older version, whatever else it says', encode({ protocol: 0 }), 'PROTOCOL_MISMATCH'],
-    ['a later version', encode({ ...node1, protocol: 2 }), 'PROTOCOL_MISMATCH'],
+    ['a later version', encode({ ...node1, protocol: 3 }), 'PROTOCOL_MISMATCH'],
     ['no cluster', encode({ ...node1, cluster: '' }), 'HELLO_INVALID'],
     ['a cluster with a line end', encode({ ...node1, cluster: 'a\r\nb' }), 'HELLO_INVALID'],
     ['an owner id out of range', encode({ ...node1, ownerId: 1024 }), 'HELLO_INVALID'],

@@ -1,12 +1,14 @@
 /**
  * Who a process says it is when a link is made, and whether the other side may speak to it. The hello rides
- * in the headers of the WebSocket upgrade, so that a stranger is refused before there is a link, at the cost
+ * in the headers of an HTTP upgrade (RFC 9110 §7.8), so that a stranger is refused before there is a link, at the cost
  * of no extra round trip. It proves nothing: that is for the transport below.
  */
 import { isLinkErrorCode, LinkError } from './errors.ts'
 
 /** Raised with every change that an older peer would misread. */
-export const PROTOCOL_VERSION = 1
+export const PROTOCOL_VERSION = 2
+/** What the connection is upgraded to. */
+export const UPGRADE = 'gyre'
 export const HELLO_HEADER = 'gyre-hello'
 /** On a refused upgrade: the code, a space, and why. */
 export const REFUSED_HEADER = 'gyre-refused'

@@ -6,7 +6,7 @@ import type { Hello } from './hello.ts'
 import type { Link } from './link.ts'
 
 const hello: Hello = {
-  protocol: 1,
+  protocol: 2,
   cluster: 'test',
   ownerId: 1,
   role: 'node',

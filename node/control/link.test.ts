@@ -1,16 +1,17 @@
 import { randomInt } from 'node:crypto'
 import { connect, createServer, type Server, type Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { WebSocket } from 'ws'
 import { MAX_MESSAGE_OCTETS } from './codec.ts'
 import { Dialer, type DialerOptions } from './dialer.ts'
-import type { LinkError } from './errors.ts'
+import { closeCodeOf, type LinkError, type LinkErrorCode } from './errors.ts'
+import { CLOSE, FrameReader, frameHeader, MESSAGES, parseClose } from './frame.ts'
 import { encodeHello, type Hello } from './hello.ts'
 import type { Link, LinkHandlers, LinkLimits } from './link.ts'
 import { Listener } from './listener.ts'
+import { askForLink, frameOf } from './stranger.ts'
 
 const hello = (ownerId: number): Hello => ({
-  protocol: 1,
+  protocol: 2,
   cluster: 'test',
   ownerId,
   role: 'node',
@@ -108,13 +109,24 @@ async function freezer(port: number): Promise<{ port: number; freeze: () => void
 }
 
 /** A peer that says hello properly and then whatever the test wants. */
-async function stranger(port: number): Promise<WebSocket> {
-  const webSocket = new WebSocket(`ws://127.0.0.1:${port}`, {
-    headers: { 'gyre-hello': encodeHello(hello(7)) },
+async function stranger(port: number): Promise<Socket> {
+  const { socket } = await askForLink(port, encodeHello(hello(7)))
+  if (socket === undefined) throw new Error('refused')
+  cleanups.push(() => socket.destroy())
+  return socket
+}
+
+/** The code in the close frame that comes, or undefined where the connection ends without one. */
+function closeOf(socket: Socket): Promise<number | undefined> {
+  const reader = new FrameReader()
+  let code: number | undefined
+  socket.on('data', octets => {
+    reader.read(octets, (kind, payload) => {
+      if (kind === CLOSE) code = parseClose(payload).code
+      return true
+    })
   })
-  cleanups.push(() => webSocket.terminate())
-  await new Promise(resolve => webSocket.once('open', resolve))
-  return webSocket
+  return new Promise(resolve => socket.once('close', () => resolve(code)))
 }
 
 describe('messages', () => {
@@ -272,48 +284,59 @@ describe('the end', () => {
     expect(client.downs.map(reason => reason.code)).toEqual(['PEER_CLOSED'])
   })
 
-  it.each([
-    ['a text frame', (peer: WebSocket) => peer.send('text'), 'FRAME_INVALID', 4014],
-    ['garbage', (peer: WebSocket) => peer.send(new Uint8Array([1, 0xc1, 2])), 'MESSAGE_MALFORMED', 4011],
-    [
-      'a truncated message',
-      (peer: WebSocket) => peer.send(new Uint8Array([0x92, 1])),
-      'MESSAGE_MALFORMED',
-      4011,
-    ],
-    ['too deep', (peer: WebSocket) => peer.send(new Uint8Array(99).fill(0x91)), 'MESSAGE_TOO_DEEP', 4012],
+  it.each<[string, (peer: Socket) => void, LinkErrorCode]>([
+    ['text', peer => peer.write('text of another protocol'), 'FRAME_INVALID'],
+    ['a frame of no kind', peer => peer.write(Uint8Array.of(0, 0, 0, 0, 0)), 'FRAME_INVALID'],
+    ['garbage', peer => peer.write(frameOf(Uint8Array.of(1, 0xc1, 2))), 'MESSAGE_MALFORMED'],
+    ['a truncated message', peer => peer.write(frameOf(Uint8Array.of(0x92, 1))), 'MESSAGE_MALFORMED'],
+    ['too deep', peer => peer.write(frameOf(new Uint8Array(99).fill(0x91))), 'MESSAGE_TOO_DEEP'],
     [
       'a frame too large',
-      (peer: WebSocket) => peer.send(new Uint8Array(MAX_MESSAGE_OCTETS + 1)),
+      peer => peer.write(frameHeader(MESSAGES, MAX_MESSAGE_OCTETS + 1)),
       'MESSAGE_TOO_LARGE',
-      1009,
     ],
-    ['a broken frame', (peer: WebSocket) => rawWrite(peer, [0xff, 0xff]), 'FRAME_INVALID', 1002],
-    ['an unmasked frame', (peer: WebSocket) => rawWrite(peer, [0x82, 0x01, 0x01]), 'FRAME_INVALID', 1002],
-    ['a reset', (peer: WebSocket) => peer.terminate(), 'CONNECTION_LOST', 1006],
-  ])('%s', async (_, act, code, closeCode) => {
+  ])('%s', async (_, act, code) => {
     const server = new End()
-    const port = await listen(server)
-    const peer = await stranger(port)
-    peer.on('error', () => {})
-    const closed = new Promise(resolve => peer.once('close', resolve))
+    const peer = await stranger(await listen(server))
+    const closed = closeOf(peer)
     act(peer)
     await until(() => server.downs.length === 1)
     expect(server.downs[0]?.code).toBe(code)
-    expect(await closed).toBe(closeCode)
+    expect(await closed).toBe(closeCodeOf(code))
+  })
+
+  it.each<[string, (peer: Socket) => void]>([
+    ['a reset', peer => peer.resetAndDestroy()],
+    ['an end without a word', peer => peer.end()],
+    ['an end in the middle of a frame', peer => peer.end(frameHeader(MESSAGES, 5))],
+  ])('%s', async (_, act) => {
+    const server = new End()
+    const peer = await stranger(await listen(server))
+    act(peer)
+    await until(() => server.downs.length === 1)
+    expect(server.downs[0]?.code).toBe('CONNECTION_LOST')
+  })
+
+  it('does not wait for ever for a peer that reads, and ends nothing', async () => {
+    const server = new End()
+    const { socket } = await askForLink(await listen(server), encodeHello(hello(7)))
+    if (socket === undefined) throw new Error('refused')
+    cleanups.push(() => socket.destroy())
+    socket.allowHalfOpen = true
+    const closed = closeOf(socket)
+    server.link.close()
+    // While the server waits it reads; once it has given up, it answers with a reset.
+    const talking = setInterval(() => socket.write('more'), 50)
+    cleanups.push(() => clearInterval(talking))
+    expect(await closed).toBe(closeCodeOf('CLOSED'))
+    clearInterval(talking)
   })
 
   it('delivers what came whole before the garbage', async () => {
     const server = new End()
     const peer = await stranger(await listen(server))
-    peer.send(new Uint8Array([1, 2, 0xc1]))
+    peer.write(frameOf(Uint8Array.of(1, 2, 0xc1)))
     await until(() => server.downs.length === 1)
     expect(server.messages).toEqual([1, 2])
   })
 })
-
-/** Octets straight into the stream under a WebSocket, as no library would write them. */
-function rawWrite(peer: WebSocket, octets: number[]): void {
-  const { _socket: socket } = peer as unknown as { _socket: Socket }
-  socket.write(new Uint8Array(octets))
-}

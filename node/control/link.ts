@@ -1,14 +1,27 @@
 /**
- * A link to one peer over an open WebSocket: batched messages both ways, a bounded queue, liveness, and one
+ * A link to one peer over a stream of octets: batched messages both ways, a bounded queue, liveness, and one
  * `onDown` when it ends, however it ends. It does not make connections (dialer.ts, listener.ts), does not
  * reconnect (a link that is down stays down, and what it had queued is gone) and knows no message by name.
  */
 import assert from 'node:assert/strict'
-import type { Socket } from 'node:net'
 import { performance } from 'node:perf_hooks'
-import type { RawData, WebSocket } from 'ws'
+import type { Duplex } from 'node:stream'
 import { MAX_MESSAGE_OCTETS, pack, unpackEach } from './codec.ts'
-import { closeCodeOf, codeOfClose, LinkError, type LinkErrorCode } from './errors.ts'
+import { closeCodeOf, codeOfClose, LinkError } from './errors.ts'
+import {
+  CLOSE,
+  closeFrame,
+  FRAME_HEADER_OCTETS,
+  FrameReader,
+  frameHeader,
+  MESSAGES,
+  PING,
+  PING_OCTETS,
+  PONG,
+  parseClose,
+  pingFrame,
+  writeFrameHeader,
+} from './frame.ts'
 import type { Hello } from './hello.ts'
 
 export const DEFAULT_PING_INTERVAL_MS = 1000
@@ -19,8 +32,6 @@ export const MAX_QUEUED_MESSAGES = 16_384
 /** Relayed packets are dropped above this, as by any router; about 2 ms of a 10 Gbit/s link. */
 export const MAX_DROPPABLE_OCTETS = 2 * 1024 * 1024
 
-/** The largest frame taken: one message of the largest size; joined ones are far smaller. */
-const MAX_FRAME_OCTETS = MAX_MESSAGE_OCTETS
 /**
  * Up to here messages are copied together into one frame: 1.5 M messages/s of 60 octets, 64 in a turn, against 0.7 M
  * with a frame for each in one write.
@@ -29,9 +40,8 @@ const MAX_JOINED_OCTETS = 4096
 const MAX_JOINED_FRAME_OCTETS = 65_536
 /** A batch is written before the turn ends when it reaches this, so that the kernel works meanwhile. */
 const MAX_BATCH_OCTETS = 256 * 1024
-/** How long a closing peer may take to answer the close frame. */
+/** How long a peer may take to end the connection when it was told that the link is over. */
 const CLOSE_TIMEOUT_MS = 1000
-const PING_OCTETS = 8
 
 export interface LinkHandlers {
   /** The link is up; `link.peer` is the peer's hello. Called before any message of the link. */
@@ -68,22 +78,13 @@ export interface LinkCounters {
   refused: number
 }
 
-/** What both ends pass to ws. Text is refused on arrival, so its validation would be wasted. */
-export const WEBSOCKET_OPTIONS = {
-  perMessageDeflate: false,
-  skipUTF8Validation: true,
-  allowSynchronousEvents: true,
-  maxPayload: MAX_FRAME_OCTETS,
-  closeTimeout: CLOSE_TIMEOUT_MS,
-} as const
-
 export class Link {
   readonly peer: Hello
   readonly counters: LinkCounters
   /** Of the last ping, in ms; NaN until the first was answered. */
   roundTripMs: number
-  private readonly webSocket: WebSocket
-  private readonly transport: Socket
+  private readonly transport: Duplex
+  private readonly reader: FrameReader
   private readonly handlers: LinkHandlers
   private readonly maxQueuedOctets: number
   private readonly maxQueuedMessages: number
@@ -93,22 +94,18 @@ export class Link {
   private readonly timer: NodeJS.Timeout
   private readonly flushBatch: () => void
   private readonly deliver: (message: unknown) => boolean
+  private readonly deliverFrame: (kind: number, payload: Buffer) => boolean
   private down: LinkError | undefined
   private batch: Uint8Array[]
   private batchOctets: number
   private queuedMessages: number
-  private heardOctets: number
+  /** Since the last tick; octets, not messages: a peer in the middle of a large message is alive. */
+  private isHeard: boolean
   private heardAt: number
   private tickedAt: number
 
-  /** For the dialer and the listener, with an open WebSocket, its TCP (or TLS) socket and a checked hello. */
-  constructor(
-    webSocket: WebSocket,
-    transport: Socket,
-    peer: Hello,
-    handlers: LinkHandlers,
-    limits: LinkLimits,
-  ) {
+  /** For the dialer and the listener, with a stream behind its upgrade (TCP, or TLS over it) and a checked hello. */
+  constructor(transport: Duplex, peer: Hello, handlers: LinkHandlers, limits: LinkLimits) {
     this.peer = peer
     this.counters = {
       messagesSent: 0,
@@ -121,8 +118,8 @@ export class Link {
       refused: 0,
     }
     this.roundTripMs = Number.NaN
-    this.webSocket = webSocket
     this.transport = transport
+    this.reader = new FrameReader()
     this.handlers = handlers
     this.maxQueuedOctets = limits.maxQueuedOctets ?? MAX_QUEUED_OCTETS
     this.maxQueuedMessages = limits.maxQueuedMessages ?? MAX_QUEUED_MESSAGES
@@ -134,18 +131,18 @@ export class Link {
     this.timer = setInterval(() => this.tick(), this.pingIntervalMs).unref()
     this.flushBatch = () => this.flush()
     this.deliver = message => this.receive(message)
+    this.deliverFrame = (kind, payload) => this.receiveFrame(kind, payload)
     this.down = undefined
     this.batch = []
     this.batchOctets = 0
     this.queuedMessages = 0
-    this.heardOctets = transport.bytesRead
+    this.isHeard = false
     this.heardAt = performance.now()
     this.tickedAt = this.heardAt
-    transport.setNoDelay(true)
-    webSocket.on('message', (data, isBinary) => this.receiveFrame(data, isBinary))
-    webSocket.on('pong', data => this.receivePong(data))
-    webSocket.on('error', error => this.fail(faultOf(error)))
-    webSocket.on('close', (code, reason) => this.fail(closeFault(code, reason)))
+    transport.on('data', (octets: Buffer) => this.read(octets))
+    transport.on('error', error => this.fail(new LinkError('CONNECTION_LOST', error.message, error)))
+    transport.on('end', () => this.lost())
+    transport.on('close', () => this.lost())
     this.ping()
   }
 
@@ -155,7 +152,7 @@ export class Link {
 
   /** Octets that the kernel has not taken yet. */
   get queuedOctets(): number {
-    return this.batchOctets + this.webSocket.bufferedAmount
+    return this.batchOctets + this.transport.writableLength
   }
 
   /**
@@ -193,16 +190,33 @@ export class Link {
     if (batch.length === 0 || this.down !== undefined) return
     this.batch = []
     this.batchOctets = 0
-    this.transport.cork()
     const last = batch.length - 1
+    const written = () => this.written(batch.length)
+    const isOne = joinable(batch, 0) > last
+    if (!isOne) this.transport.cork()
     for (let from = 0; from <= last; ) {
       const to = joinable(batch, from)
-      const frame = frameOf(batch, from, to)
-      this.webSocket.send(frame, to > last ? () => this.written(batch.length) : undefined)
+      this.write(batch, from, to, to > last ? written : undefined)
       this.counters.framesSent++
       from = to
     }
-    this.transport.uncork()
+    if (!isOne) this.transport.uncork()
+  }
+
+  private write(
+    batch: readonly Uint8Array[],
+    from: number,
+    to: number,
+    written: (() => void) | undefined,
+  ): void {
+    const only = batch[from] as Uint8Array
+    // Messages packed for all links share pools; a small view that waits for a slow peer would keep a whole pool.
+    if (to - from > 1 || only.length * 8 < only.buffer.byteLength) {
+      this.transport.write(joinedFrame(batch, from, to), written)
+      return
+    }
+    this.transport.write(frameHeader(MESSAGES, only.length))
+    this.transport.write(only, written)
   }
 
   /** Ends the link after what is queued; `onDown` is called before this returns. Idempotent. */
@@ -220,15 +234,37 @@ export class Link {
     this.queuedMessages -= messages
   }
 
-  private receiveFrame(data: RawData, isBinary: boolean): void {
+  private read(octets: Buffer): void {
+    // What comes behind the end is of no interest, but read, so that the peer can end.
     if (this.down !== undefined) return
-    if (!isBinary || !Buffer.isBuffer(data)) {
-      this.fail(new LinkError('FRAME_INVALID', 'the peer sent a text frame'))
-      return
+    this.isHeard = true
+    const fault = this.reader.read(octets, this.deliverFrame)
+    if (fault !== undefined) this.fail(new LinkError(fault, 'the peer sent a frame that links do not know'))
+  }
+
+  private receiveFrame(kind: number, payload: Buffer): boolean {
+    switch (kind) {
+      case MESSAGES:
+        this.receiveMessages(payload)
+        break
+      case PING:
+        // A peer that only asks, and does not read, is not answered for ever.
+        if (this.queuedOctets < this.maxQueuedOctets) this.transport.write(pingFrame(PONG, payload))
+        break
+      case PONG:
+        this.receivePong(payload)
+        break
+      case CLOSE:
+        this.closed(payload)
+        break
     }
+    return this.down === undefined
+  }
+
+  private receiveMessages(payload: Buffer): void {
     this.counters.framesReceived++
-    this.counters.octetsReceived += data.length
-    const code = unpackEach(data, this.deliver)
+    this.counters.octetsReceived += payload.length
+    const code = unpackEach(payload, this.deliver)
     if (code !== undefined)
       this.fail(new LinkError(code, `the peer sent a message that cannot be read (${code})`))
   }
@@ -246,10 +282,23 @@ export class Link {
     this.batch = []
     this.batchOctets = 0
     clearInterval(this.timer)
-    // A dead peer answers no close frame, and a broken socket takes none.
-    if (reason.code === 'PEER_SILENT' || reason.code === 'CONNECTION_LOST') this.webSocket.terminate()
-    else this.webSocket.close(closeCodeOf(reason.code), closeReason(reason))
+    // A dead peer reads no close frame, and a broken connection takes none.
+    if (reason.code === 'PEER_SILENT' || reason.code === 'CONNECTION_LOST') this.transport.destroy()
+    else closeTransport(this.transport, reason)
     this.handlers.onDown(this, reason)
+  }
+
+  private lost(): void {
+    this.fail(new LinkError('CONNECTION_LOST', 'the connection broke'))
+  }
+
+  private closed(payload: Buffer): void {
+    const { code, reason } = parseClose(payload)
+    const known = codeOfClose(code)
+    const text = `closed by the peer: ${reason.replace(/[^\x20-\x7e]/g, '?')}`
+    if (known === undefined || known === 'CLOSED')
+      this.fail(new LinkError('PEER_CLOSED', 'closed by the peer'))
+    else this.fail(new LinkError(known, text))
   }
 
   private tick(): void {
@@ -257,9 +306,8 @@ export class Link {
     // When this process itself was stopped, what the peer sent meanwhile is still unread: no verdict yet.
     const slept = now - this.tickedAt > 2 * this.pingIntervalMs
     this.tickedAt = now
-    // Octets, not messages: a peer in the middle of a large message is alive.
-    if (slept || this.transport.bytesRead !== this.heardOctets) {
-      this.heardOctets = this.transport.bytesRead
+    if (slept || this.isHeard) {
+      this.isHeard = false
       this.heardAt = now
     } else if (now - this.heardAt >= this.deadAfterMs) {
       this.fail(new LinkError('PEER_SILENT', `nothing heard for ${Math.round(now - this.heardAt)} ms`))
@@ -271,11 +319,10 @@ export class Link {
   private ping(): void {
     const sentAt = Buffer.allocUnsafe(PING_OCTETS)
     sentAt.writeDoubleBE(performance.now())
-    this.webSocket.ping(sentAt)
+    this.transport.write(pingFrame(PING, sentAt))
   }
 
   private receivePong(data: Buffer): void {
-    if (data.length !== PING_OCTETS) return
     const elapsed = performance.now() - data.readDoubleBE(0)
     if (elapsed >= 0 && elapsed <= this.deadAfterMs + this.pingIntervalMs) this.roundTripMs = elapsed
   }
@@ -293,35 +340,25 @@ function joinable(batch: readonly Uint8Array[], from: number): number {
   return Math.max(to, from + 1)
 }
 
-/**
- * Messages packed for all links share pools; a small view that waits for a slow peer would keep a whole pool.
- * So only what fills a good part of its pool is sent without a copy.
- */
-function frameOf(batch: readonly Uint8Array[], from: number, to: number): Uint8Array {
-  const only = to - from === 1 ? batch[from] : undefined
-  if (only !== undefined && only.length * 8 >= only.buffer.byteLength) return only
-  return Buffer.concat(batch.slice(from, to))
+function joinedFrame(batch: readonly Uint8Array[], from: number, to: number): Buffer {
+  let octets = 0
+  for (let index = from; index < to; index++) octets += (batch[index] as Uint8Array).length
+  const frame = Buffer.allocUnsafe(FRAME_HEADER_OCTETS + octets)
+  writeFrameHeader(frame, MESSAGES, octets)
+  let at = FRAME_HEADER_OCTETS
+  for (let index = from; index < to; index++) {
+    const message = batch[index] as Uint8Array
+    frame.set(message, at)
+    at += message.length
+  }
+  return frame
 }
 
-function faultOf(error: Error): LinkError {
-  const code: LinkErrorCode = faultCodeOf((error as NodeJS.ErrnoException).code)
-  return new LinkError(code, error.message, error)
-}
-
-function faultCodeOf(code: string | undefined): LinkErrorCode {
-  if (code === 'WS_ERR_UNSUPPORTED_MESSAGE_LENGTH') return 'MESSAGE_TOO_LARGE'
-  return code?.startsWith('WS_ERR_') ? 'FRAME_INVALID' : 'CONNECTION_LOST'
-}
-
-function closeFault(closeCode: number, reason: Buffer): LinkError {
-  // 1006: the connection ended without a close frame (RFC 6455 §7.4.1).
-  if (closeCode === 1006) return new LinkError('CONNECTION_LOST', 'the connection broke')
-  const code = codeOfClose(closeCode)
-  if (code === undefined || code === 'CLOSED') return new LinkError('PEER_CLOSED', 'closed by the peer')
-  return new LinkError(code, `closed by the peer: ${reason.toString()}`)
-}
-
-/** A close frame takes 123 octets (RFC 6455 §5.5); visible ASCII, so that octets are characters. */
-function closeReason(reason: LinkError): string {
-  return reason.message.replace(/[^\x20-\x7e]/g, '?').slice(0, 123)
+/** Says why, ends, and does not wait for ever for the peer to end, too. */
+export function closeTransport(transport: Duplex, reason: LinkError): void {
+  if (transport.destroyed) return
+  const timer = setTimeout(() => transport.destroy(), CLOSE_TIMEOUT_MS)
+  transport.once('close', () => clearTimeout(timer))
+  transport.end(closeFrame(closeCodeOf(reason.code), reason.message))
+  transport.resume()
 }

@@ -1,13 +1,13 @@
-import { connect } from 'node:net'
+import { connect, type Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { WebSocket } from 'ws'
 import type { LinkError } from './errors.ts'
 import { decodeHello, decodeRefusal, encodeHello, type Hello, NO_OWNER } from './hello.ts'
 import type { Link } from './link.ts'
 import { Listener, type ListenerOptions } from './listener.ts'
+import { askForLink } from './stranger.ts'
 
 const dispatcher: Hello = {
-  protocol: 1,
+  protocol: 2,
   cluster: 'test',
   ownerId: 0,
   role: 'dispatcher',
@@ -27,7 +27,7 @@ const node = (ownerId: number, incarnation = ownerId): Hello => ({
 const events: string[] = []
 let listener: Listener
 let port: number
-const peers: WebSocket[] = []
+const peers: Socket[] = []
 
 async function start(options: Partial<ListenerOptions> = {}): Promise<void> {
   const name = (link: Link) => `${link.peer.name}/${Number.parseInt(link.peer.incarnation, 16)}`
@@ -44,30 +44,20 @@ async function start(options: Partial<ListenerOptions> = {}): Promise<void> {
 }
 
 afterEach(async () => {
-  for (const peer of peers.splice(0)) peer.terminate()
+  for (const peer of peers.splice(0)) peer.destroy()
   await listener.close()
   events.length = 0
 })
 
 /** The code of the refusal, or the listener's hello. */
-function join(header: string | undefined): Promise<string | Hello> {
-  const peer = new WebSocket(
-    `ws://127.0.0.1:${port}`,
-    header === undefined ? {} : { headers: { 'gyre-hello': header } },
-  )
-  peers.push(peer)
-  return new Promise((resolve, reject) => {
-    let answer: Hello | LinkError
-    peer.on('upgrade', response => {
-      answer = decodeHello(response.headers['gyre-hello'])
-    })
-    peer.on('open', () => resolve(answer as Hello))
-    peer.on('unexpected-response', (request, response) => {
-      request.destroy()
-      resolve(decodeRefusal(response.headers['gyre-refused'], response.statusCode ?? 0).code)
-    })
-    peer.on('error', reject)
-  })
+async function join(header: string | undefined, protocol?: string): Promise<string | Hello> {
+  const { response, socket } = await askForLink(port, header, protocol)
+  if (socket === undefined)
+    return decodeRefusal(response.headers['gyre-refused'], response.statusCode ?? 0).code
+  peers.push(socket)
+  const hello = decodeHello(response.headers['gyre-hello'])
+  if (hello instanceof Error) throw hello
+  return hello
 }
 
 it('tells a peer who it is and takes it', async () => {
@@ -89,6 +79,12 @@ it.each([
   expect(await join(header)).toBe(code)
   expect(events).toEqual([])
   expect(listener.counters.refused).toEqual({ [code]: 1 })
+})
+
+it('refuses an upgrade to another protocol', async () => {
+  await start()
+  expect(await join(encodeHello(node(3)), 'websocket')).toBe('PROTOCOL_MISMATCH')
+  expect(listener.size).toBe(0)
 })
 
 it('replaces the link of an owner by that of its newer run, and of the same run', async () => {
@@ -135,7 +131,7 @@ it('holds no more than maxLinks, but lets an owner come back', async () => {
 it('answers what is no upgrade with 426', async () => {
   await start()
   const response = await fetch(`http://127.0.0.1:${port}/`)
-  expect([response.status, response.headers.get('upgrade')]).toEqual([426, 'websocket'])
+  expect([response.status, response.headers.get('upgrade')]).toEqual([426, 'gyre'])
 })
 
 it('cuts a connection that does not ask', async () => {

@@ -7,7 +7,6 @@ import assert from 'node:assert/strict'
 import { createServer, type IncomingMessage, type Server, STATUS_CODES } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
-import { type WebSocket, WebSocketServer } from 'ws'
 import { LinkError, type LinkErrorCode, statusOf } from './errors.ts'
 import {
   decodeHello,
@@ -19,8 +18,9 @@ import {
   peerKey,
   REFUSED_HEADER,
   refusal,
+  UPGRADE,
 } from './hello.ts'
-import { Link, type LinkHandlers, type LinkLimits, WEBSOCKET_OPTIONS } from './link.ts'
+import { Link, type LinkHandlers, type LinkLimits } from './link.ts'
 
 /** One for each owner id, and as many again for gateways and tools. */
 export const MAX_LINKS = 2048
@@ -52,7 +52,6 @@ export class Listener {
   private readonly links: Map<string, Link>
   private readonly linkHandlers: LinkHandlers
   private readonly server: Server
-  private readonly upgrader: WebSocketServer
   /** Connections that are no links yet. */
   private readonly pending: Set<Duplex>
 
@@ -75,16 +74,12 @@ export class Listener {
       maxHeaderSize: 2 * MAX_HELLO_OCTETS,
     })
     this.server.maxConnections = this.maxLinks + MAX_PENDING
-    this.upgrader = new WebSocketServer({ ...WEBSOCKET_OPTIONS, noServer: true, clientTracking: false })
     this.pending = new Set()
     this.server.on('connection', socket => this.track(socket))
     this.server.on('request', (_request, response) => {
-      response.writeHead(426, { Upgrade: 'websocket', Connection: 'close' }).end()
+      response.writeHead(426, { Upgrade: UPGRADE, Connection: 'close' }).end()
     })
-    this.server.on('upgrade', (request, socket, head) => this.upgrade(request, socket, head))
-    this.upgrader.on('headers', headers => {
-      headers.push(`${HELLO_HEADER}: ${encodeHello(options.hello())}`)
-    })
+    this.server.on('upgrade', (request, _socket, head) => this.upgrade(request, head))
   }
 
   /** Starts to accept; port 0 takes a free one. Rejects with the system's error. */
@@ -130,22 +125,31 @@ export class Listener {
     socket.once('close', () => this.pending.delete(socket))
   }
 
-  private upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
-    const peer = decodeHello(request.headers[HELLO_HEADER])
-    const error = peer instanceof LinkError ? peer : this.refusal(peer)
+  private upgrade(request: IncomingMessage, head: Buffer): void {
+    const { headers, socket } = request
+    const peer = decodeHello(headers[HELLO_HEADER])
+    const error = peer instanceof LinkError ? peer : this.refusal(peer, headers.upgrade)
     if (error !== undefined || peer instanceof LinkError) {
       this.refuse(socket, error ?? (peer as LinkError))
       return
     }
     this.pending.delete(socket)
-    this.upgrader.handleUpgrade(request, socket, head, webSocket => {
-      this.accept(webSocket, request.socket, peer)
-    })
+    socket.setTimeout(0)
+    socket.setNoDelay(true)
+    socket.write(
+      `HTTP/1.1 101 ${STATUS_CODES[101]}\r\nUpgrade: ${UPGRADE}\r\nConnection: Upgrade\r\n` +
+        `${HELLO_HEADER}: ${encodeHello(this.options.hello())}\r\n\r\n`,
+    )
+    if (head.length > 0) socket.unshift(head)
+    this.accept(socket, peer)
   }
 
-  private refusal(peer: Hello): LinkError | undefined {
+  private refusal(peer: Hello, protocol: string | undefined): LinkError | undefined {
     const error = refusal(this.options.hello(), peer)
     if (error !== undefined) return error
+    if (protocol?.toLowerCase() !== UPGRADE) {
+      return new LinkError('PROTOCOL_MISMATCH', `an upgrade to "${protocol}", not to "${UPGRADE}"`)
+    }
     const present = this.links.get(peerKey(peer))
     if (present !== undefined && present.peer.incarnation > peer.incarnation) {
       return new LinkError('OWNER_CONFLICT', `${peerKey(peer)} is linked already, by a newer process`)
@@ -156,11 +160,11 @@ export class Listener {
     return undefined
   }
 
-  private accept(webSocket: WebSocket, transport: Socket, peer: Hello): void {
+  private accept(transport: Socket, peer: Hello): void {
     const key = peerKey(peer)
     // The same process on a new connection, or its next run: either way the older link is of no use any more.
     this.links.get(key)?.close(new LinkError('REPLACED', `${key} has a newer link`))
-    const link = new Link(webSocket, transport, peer, this.linkHandlers, this.options)
+    const link = new Link(transport, peer, this.linkHandlers, this.options)
     this.links.set(key, link)
     this.counters.accepted++
     this.linkHandlers.onUp(link)
