@@ -27,6 +27,7 @@ it('gives a machine what has arrived before it tells it what is due', async () =
   const { port } = server.address() as { port: number }
   const far = connect(port, '127.0.0.1')
   const [near] = (await once(server, 'connection')) as [Socket]
+  if (far.connecting) await once(far, 'connect')
   const heard: string[] = []
   let dueAt = performance.now() + 5
   const machine = {
@@ -45,7 +46,7 @@ it('gives a machine what has arrived before it tells it what is due', async () =
     far.write('a packet')
     // Neither is looked at meanwhile: the process does not run.
     for (const until = performance.now() + 50; performance.now() < until; );
-    await new Promise(resolve => setTimeout(resolve, 50))
+    while (heard.length === 0) await new Promise(resolve => setTimeout(resolve, 1))
     expect(heard).toEqual(['packet'])
   } finally {
     driver.close()
