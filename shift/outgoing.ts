@@ -350,6 +350,8 @@ export class OutgoingShifts {
 
   #abort(shift: Shift, reason: ShiftRefusal, now: number): void {
     const { connection, epoch } = shift
+    // The gateway's answer to what is taken back, which may be no at once, is none to this shift any more.
+    this.#shifts.delete(connection)
     this.#host.send(shift.to, { type: 'ABORT', connection, epoch })
     this.#unsteer(shift)
     this.#host.thaw(connection, now)
