@@ -237,6 +237,7 @@ export class DispatcherCore {
     if (now < this.#sweepAt) return
     this.#sweepAt = now + SWEEP_MS
     this.directory.expire(now)
+    this.recovery.sweep()
     const dead = this.members.dead(now)
     for (const member of dead) {
       this.#forget(member.id, now)

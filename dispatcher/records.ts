@@ -51,8 +51,11 @@ export class Records {
 
   /** A record for the case of its owner's death, which says as well who that owner is. */
   born(from: number, message: RecordMessage, now: number): void {
+    const { connection, epoch } = message.owned
+    // A copy that comes behind the end.
+    if (!this.#owner.byId.has(connection) && this.#owner.epochs.get(connection) >= epoch) return
     this.told(from, { type: 'OWNED', connections: [message.owned] }, now)
-    const forward = this.#owner.byId.get(message.owned.connection)
+    const forward = this.#owner.byId.get(connection)
     if (forward?.kind === 'forward' && forward.to === from) this.#recovery.told(message, now)
   }
 

@@ -23,6 +23,8 @@ export const MAX_RECORDS_OCTETS = 256 * 1024 * 1024
 /** Orders given in one go; the rest follows after a moment, so that one node's death does not stall the others. */
 const MAX_ORDERS_AT_ONCE = 256
 const ORDER_PAUSE_MS = 5
+/** Records that one sweep looks at: some ms. */
+const MAX_SWEPT = 16_384
 /** An order that was not answered for so long is repeated: contents may have to be read first. */
 const REPEAT_MS = 500
 /** Connections are lost for whom nobody is found in this time. */
@@ -88,6 +90,7 @@ export class Recovery {
   readonly #host: RecoveryHost
   readonly #births = new Map<number, Birth>()
   readonly #orphans = new Map<number, Orphan>()
+  #cursor: MapIterator<number> | undefined = undefined
   #octets = 0
   #dueAt = Number.POSITIVE_INFINITY
 
@@ -174,6 +177,19 @@ export class Recovery {
     for (let at = 0; at < connections.length; at += MAX_DISOWNED) {
       const some = connections.slice(at, at + MAX_DISOWNED)
       this.#host.send(from, encodeRecordsMessage({ type: 'DISOWN', connections: some }))
+    }
+  }
+
+  /** Forgets records of connections that are known no more, however that came; to be called now and then. */
+  sweep(): void {
+    for (let looked = 0; looked < MAX_SWEPT; looked++) {
+      this.#cursor ??= this.#births.keys()
+      const { value: connection, done } = this.#cursor.next()
+      if (done === true) {
+        this.#cursor = undefined
+        return
+      }
+      if (this.#host.forward(connection) === undefined) this.ended(connection)
     }
   }
 

@@ -56,11 +56,12 @@ export class Reporter {
     this.#soon(now)
   }
 
+  /** What ends while there is no link is told behind everything else to the next: nobody else can tell of it. */
   closed(connection: Connection, now: number): void {
-    if (!this.#linked) return
     this.#owned.delete(connection.id)
     this.#closed.set(connection.id, ownedOf(connection))
-    this.#soon(now)
+    if (this.#linked) this.#soon(now)
+    else if (this.#closed.size > MAX_NEWS) this.#closed.clear()
   }
 
   /** The load that is told is another now. */
@@ -77,7 +78,6 @@ export class Reporter {
   linkDown(): void {
     this.#linked = false
     this.#owned.clear()
-    this.#closed.clear()
     this.#dueAt = Number.POSITIVE_INFINITY
   }
 

@@ -307,7 +307,11 @@ export class Cluster {
    */
   cutOff(id: number, forMs: number): void {
     this.#cutOff.add(id)
-    for (const other of this.#hosts.values()) if (other.id !== id) this.link(id, other.id).cut(forMs)
+    const others = [...this.#hosts.values()].filter(other => other.id !== id)
+    for (const other of others) this.link(id, other.id).cut()
+    this.world.scheduler.after(forMs, () => {
+      for (const other of others) if (other.alive && this.#host(id).alive) this.link(id, other.id).connect()
+    })
     this.world.scheduler.after(forMs + REJOIN_MS, () => this.#cutOff.delete(id))
   }
 

@@ -70,7 +70,7 @@ describe('the death of a node', () => {
 })
 
 describe('nodes that die and come back at random', () => {
-  it.each(seedBlocks(9_000, 60))('lose no download (SEED=%i and on)', (...seeds) => {
+  it.each(seedBlocks(9_000, 20))('lose no download (SEED=%i and on)', (...seeds) => {
     let recovered = 0
     eachSeed(seeds, seed => {
       const { sim, clients } = plague(seed)
@@ -116,6 +116,37 @@ describe('a node whose control links are cut, and that lives', () => {
     expect(sim.runUntil(() => client.done, 60_000)).toBe(true)
     expect([client.failure, sim.dispatcher.recovery.counters.recovered]).toEqual([undefined, 0])
   })
+
+  it('and is linked again before it is given up tells of what has ended meanwhile', () => {
+    const sim = cluster({ seed: 23 })
+    const client = sim.client({ exchanges: [exchangeOf(sim.files, '/file.bin')] })
+    sim.run(100)
+    sim.cutOff(ownerOf(sim, client), 200)
+    sim.run(190)
+    expect([client.done, sim.owners().map(({ connections }) => connections)]).toEqual([true, [0, 0, 0, 0]])
+    expect(sim.dispatcher.owner.forwards.size).toBe(1)
+    sim.run(200)
+    expect(sim.dispatcher.owner.forwards.size).toBe(0)
+  })
+})
+
+describe('a node without a dispatcher', () => {
+  it('keeps a client without timestamps, for whom nobody can be told', () => {
+    const sim = cluster({ seed: 24 })
+    const client = sim.client({ exchanges: [exchangeOf(sim.files, '/large.bin')], timestamps: false })
+    sim.run(100)
+    const owner = ownerOf(sim, client)
+    sim.link(0, owner).cut(200)
+    sim.run(10)
+    let refusal: unknown
+    sim.shift(client, (owner % 3) + 1, result => {
+      refusal = result
+    })
+    sim.run(50)
+    expect(refusal).toEqual({ ok: false, reason: 'STEERING' })
+    expect(sim.runUntil(() => client.done, 60_000)).toBe(true)
+    expect([client.failure, client.resets]).toEqual([undefined, 0])
+  })
 })
 
 describe('what cannot go on', () => {
@@ -157,4 +188,42 @@ describe('what cannot go on', () => {
     expect(sim.runUntil(() => client.done, 60_000)).toBe(true)
     expect([client.failure, client.resets]).toEqual([undefined, 0])
   })
+})
+
+describe('a cluster in which everything goes wrong', () => {
+  it.each(seedBlocks(9_500, 15))(
+    'serves nothing wrong, and forgets all of it (SEED=%i and on)',
+    (...seeds) => {
+      eachSeed(seeds, seed => {
+        const adversary = { duplicate: 0.1, delay: 0.02, maxExtraMs: 3_000 }
+        const sim = cluster({ seed, adversary, wan: lossy(0.01) })
+        const { random } = sim.world
+        const exchanges = ['/file.bin', '/index.html', '/large.bin'].map(path => exchangeOf(sim.files, path))
+        const clients = Array.from({ length: 4 }, () =>
+          sim.client({
+            ...{ exchanges, timestamps: random.chance(0.7), thinkMs: random.int(300) },
+            // Who waits for the rest of a response that ended with its node asks, and hears so.
+            tcp: { keepaliveIdleMs: 10_000 },
+          }),
+        )
+        for (let round = 0; round < 6; round++) {
+          sim.run(random.int(300))
+          const victim = random.int(4)
+          if (victim > 0 && random.chance(0.3)) sim.cutOff(victim, random.int(4_000))
+          else {
+            sim.kill(victim)
+            sim.run(random.int(1_000))
+            sim.restart(victim)
+          }
+          for (const client of clients) if (random.chance(0.3)) sim.shift(client, 1 + random.int(3))
+        }
+        // Longer than any time-out: whoever is not done has been told so.
+        sim.run(400_000)
+        for (const { failure } of clients) expect(`${failure}`).not.toMatch(/octet (?!9 of response 0)/)
+        expect(clients.map(({ done, ended, failure }) => done || ended || failure)).not.toContain(undefined)
+        expect(sim.owners().map(({ connections }) => connections)).toEqual([0, 0, 0, 0])
+        expect(sim.dispatcher.recovery.size).toEqual({ records: 0, octets: 0, orphans: 0 })
+      })
+    },
+  )
 })
