@@ -1,6 +1,7 @@
 /** `npm run bench`: lists the benchmarks, or runs one. */
 import { Command, InvalidArgumentError } from 'commander'
 import { conformance } from './conformance/command.ts'
+import { crashBench } from './crash.ts'
 import { differential } from './differential/command.ts'
 import { drainBench } from './drain.ts'
 import { fuzz } from './fuzz.ts'
@@ -201,6 +202,18 @@ program
   .option('--rounds <n>', 'clusters, one after the other', rounds, 3)
   .option('--json', 'print JSON', false)
   .action(drainBench)
+
+program
+  .command('crash')
+  .summary('what clients see of a node that is killed')
+  .description(
+    'kill -9 of a node with many downloads, each of which has to arrive intact: how long they pause',
+  )
+  .option('--connections <n>', 'downloads', number(1, 5_000), 200)
+  .option('--rounds <n>', 'clusters, one after the other', rounds, 3)
+  .option('--cut', 'its wire is cut instead, while it lives', false)
+  .option('--json', 'print JSON', false)
+  .action(crashBench)
 
 markOwn()
 program.parseAsync().catch((error: unknown) => {

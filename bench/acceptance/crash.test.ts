@@ -1,4 +1,4 @@
-/** A node that is killed in the middle of many downloads: another goes on with each of them. */
+/** A node that is killed, or whose wire is cut, in the middle of many downloads: another goes on with each of them. */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -8,20 +8,24 @@ import { killedDownloads, writeDownloads } from './drained-downloads.ts'
 const asRoot = process.getuid?.() === 0 ? describe : describe.skip
 const DOWNLOADS = 50
 
-asRoot('a node that is killed', () => {
-  it('under running downloads loses none of them, and resets nobody', async () => {
-    const root = mkdtempSync(join(tmpdir(), 'gyre-crash-'))
-    const flags = { name: 'gyre-tk', vip: '10.77.171.1', vip6: 'fd77:171::1', admin: '127.0.0.1:8971' }
-    try {
-      const files = writeDownloads(root)
-      await withCluster({ ...flags, nodes: 3, root }, async state => {
-        const { downloads, crashes, resetsSent } = await killedDownloads(state, files, DOWNLOADS)
-        expect(downloads).toMatchObject({ intact: DOWNLOADS, failed: {} })
-        expect(crashes).toMatchObject({ recovered: DOWNLOADS, lost: {}, recovering: 0 })
-        expect(resetsSent).toBe(0)
-      })
-    } finally {
-      rmSync(root, { recursive: true, force: true })
-    }
-  }, 120_000)
+asRoot('a node that dies', () => {
+  it.each(['kill', 'cut'] as const)(
+    '(%s) under running downloads loses none, and resets nobody',
+    async how => {
+      const root = mkdtempSync(join(tmpdir(), 'gyre-crash-'))
+      const flags = { name: 'gyre-tk', vip: '10.77.171.1', vip6: 'fd77:171::1', admin: '127.0.0.1:8971' }
+      try {
+        const files = writeDownloads(root)
+        await withCluster({ ...flags, nodes: 3, root }, async state => {
+          const { downloads, crashes, resetsSent } = await killedDownloads(state, files, DOWNLOADS, how)
+          expect(downloads).toMatchObject({ intact: DOWNLOADS, failed: {} })
+          expect(crashes).toMatchObject({ recovered: DOWNLOADS, lost: {}, recovering: 0 })
+          expect(resetsSent).toBe(0)
+        })
+      } finally {
+        rmSync(root, { recursive: true, force: true })
+      }
+    },
+    120_000,
+  )
 })

@@ -13,6 +13,8 @@ const FILE_OCTETS = 1_000_000
 /** Of a client's receive buffer: a download is in the middle for as long as its reader takes, not in the kernel's memory. */
 const BUFFER_OCTETS = 65_536
 const READ_EVERY_MS = 400
+/** Of a node's namespace. */
+const LAN_DEVICE = 'eth0'
 const OPEN_TIMEOUT_MS = 60_000
 
 export interface DrainedDownloads {
@@ -78,16 +80,21 @@ export interface KilledDownloads {
   readonly resetsSent: number
 }
 
-/** `kill -9` for node1, which has all of them. */
+/** `kill -9` for node1, which has all of them, or its wire is cut while it lives. */
 export async function killedDownloads(
   state: ClusterState,
   list: string,
   count: number,
+  how: 'kill' | 'cut' = 'kill',
 ): Promise<KilledDownloads> {
   const client = new AdminClient(state.admin, state.token)
   const { over } = await downloadsAtNode1(state, list, count, client)
   const { owners } = await client.status()
-  process.kill(owners.find(({ name }) => name === 'node1')?.pid as number, 'SIGKILL')
+  if (how === 'kill') process.kill(owners.find(({ name }) => name === 'node1')?.pid as number, 'SIGKILL')
+  else {
+    const { namespace } = state.roles.find(({ name }) => name === 'node1') as { namespace: string }
+    await run(...inNamespace(namespace, 'ip', ['link', 'set', LAN_DEVICE, 'down']))
+  }
   const downloads = await over
   const { crashes, counters } = await client.status()
   await client.close()
