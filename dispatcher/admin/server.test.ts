@@ -416,6 +416,19 @@ describe('stays up', () => {
     await expect(ask('/api/v1/healthz')).rejects.toThrow()
   })
 
+  it('ignores an Upgrade to what it does not speak (RFC 9110 §7.8)', async () => {
+    await start()
+    const socket = connect(Number(address.split(':')[1]), '127.0.0.1')
+    const fields =
+      'Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQCAAAAAAIAAAAA\r\n'
+    socket.write(`GET /healthz HTTP/1.1\r\nHost: localhost\r\n${fields}\r\n`)
+    let told = ''
+    for await (const chunk of socket) told += chunk
+    expect(told).toMatch(/^HTTP\/1\.1 200 OK\r\n/)
+    expect(told).toMatch(/\r\nConnection: close\r\n/)
+    expect(told).toMatch(/\{"status":"ok"\}$/)
+  })
+
   it('keeps nobody who was refused a WebSocket and does not hang up', async () => {
     await start()
     const socket = connect({ port: Number(address.split(':')[1]), host: '127.0.0.1', allowHalfOpen: true })

@@ -3,7 +3,8 @@
  * cluster is and does it asks of an AdminBackend; it knows nothing of it.
  */
 import assert from 'node:assert/strict'
-import { createServer, type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from 'node:http'
+import { createServer, type IncomingMessage, type Server, ServerResponse, STATUS_CODES } from 'node:http'
+import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { PolicyName } from '../placement/policy.ts'
 import { checkHost, checkOrigin, checkToken } from './access.ts'
@@ -117,7 +118,10 @@ export function createAdminServer(backend: AdminBackend, options: AdminServerOpt
     }
     send(request, response, answer)
   })
-  server.on('upgrade', (request, socket, head) => upgrade(options, request, socket, head))
+  server.on('upgrade', (request, socket, head) => {
+    if (/^websocket$/i.test(request.headers.upgrade ?? '')) upgrade(options, request, socket, head)
+    else stayPlain(server, request, socket)
+  })
   return {
     listen: where => listen(server, where),
     close: () => {
@@ -168,6 +172,19 @@ function routesOf(backend: AdminBackend, options: AdminServerOptions): ReadonlyM
     [`${API_PATH}/policy`, post(setPolicy, statusTimeoutMs)],
     [`${API_PATH}/explain`, get(explain)],
   ])
+}
+
+/**
+ * A server may ignore an Upgrade (RFC 9110 §7.8), as that to `h2c` of `curl --http2`. Node.js has let go of the connection by
+ * then, so it ends with the response; and of a body, which comes with no act that we have a client for, nothing is read.
+ */
+function stayPlain(server: Server, request: IncomingMessage, socket: Duplex): void {
+  socket.on('error', () => {})
+  const response = new ServerResponse(request)
+  response.shouldKeepAlive = false
+  response.assignSocket(socket as Socket)
+  response.on('finish', () => socket.end(() => socket.destroy()))
+  server.emit('request', request, response)
 }
 
 /** The feed is read-only, and free to read as all else is; but not for pages of other sites. */
