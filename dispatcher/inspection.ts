@@ -8,6 +8,7 @@ import {
   type EndRequest,
   type ForgetReport,
   type ForgetRequest,
+  type LoggedMove,
   MAX_OBJECTS,
   type ObjectReport,
   type ObjectsReport,
@@ -68,7 +69,16 @@ export class Inspection implements Inspector, FeedSource {
     const at = Date.now()
     const told = await this.#askAll<Inspected>('inspect', id)
     const known = told.find(([, { tcp }]) => tcp !== null)
-    const log = told.flatMap(([from, { log }]) => log.map(shift => shiftOf(from, shift, at)))
+    const arrived = new Map<string, number>()
+    for (const [owner, { arrivals }] of told) {
+      for (const [epoch, ms] of arrivals) arrived.set(`${owner} ${epoch}`, ms)
+    }
+    const log = told.flatMap(([from, { log }]) =>
+      log.map(([epoch, ...shift]): LoggedMove => {
+        const move = shiftOf(from, shift, at)
+        return [...move, arrived.get(`${move[2]} ${epoch}`) ?? null]
+      }),
+    )
     if (known === undefined && log.length === 0) {
       throw new AdminError('UNKNOWN_CONNECTION', `there is no connection ${id}`)
     }

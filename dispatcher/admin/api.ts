@@ -304,8 +304,14 @@ export interface ConnectionDetail {
   /** As `ss -i` names it: times in ms, windows in segments, the rest in octets. Null where it is over. */
   readonly tcp: Readonly<Record<string, string | number>> | null
   /** The oldest first. */
-  readonly log: readonly FeedShift[]
+  readonly log: readonly LoggedMove[]
 }
+
+/**
+ * As the feed tells it, and how long the client's first packet took to come to the new owner after COMMIT had, on that owner's
+ * clock: null where it did not tell. The times before are on the clock of the owner that gave it away.
+ */
+export type LoggedMove = readonly [...FeedShift, firstPacketMs: number | null]
 
 /** Objects in memory by how often they were found there, the hottest first; at most MAX_OBJECTS. */
 export interface ObjectsReport {

@@ -3,7 +3,7 @@ import type { Connection } from '../stack/connection.ts'
 import { diff } from '../tcp/seq.ts'
 import { clientText } from './client-text.ts'
 import type { OperatorHost } from './operator.ts'
-import { exportShift, type WatchedShift } from './watch.ts'
+import { exportShift, roundMs, type WatchedShift } from './watch.ts'
 
 /** Objects in one answer. */
 const MAX_HOTTEST = 100
@@ -16,8 +16,10 @@ export interface Inspected {
   /** Seconds since 1970. */
   readonly since: number
   readonly shifts: number
-  /** Those that began here. */
-  readonly log: readonly WatchedShift[]
+  /** Those that began here, each with its epoch. */
+  readonly log: readonly (readonly [epoch: number, ...WatchedShift])[]
+  /** Those that brought it here: how long the client's first packet took after COMMIT had come. */
+  readonly arrivals: readonly (readonly [epoch: number, ms: number])[]
 }
 
 export interface HotObject {
@@ -38,7 +40,10 @@ export function inspect(host: OperatorHost, id: unknown): Inspected | undefined 
     request: connection?.request ?? '',
     since: connection?.since ?? 0,
     shifts: connection?.shifts ?? 0,
-    log: owner.shiftLog.of(id as number).map(shift => exportShift(shift, host.now())),
+    log: owner.shiftLog
+      .of(id as number)
+      .map(shift => [shift.epoch, ...exportShift(shift, host.now())] as const),
+    arrivals: owner.shiftLog.arrivals.of(id as number).map(({ epoch, ms }) => [epoch, roundMs(ms)] as const),
   }
 }
 
@@ -52,7 +57,6 @@ export function hottest(host: OperatorHost): HotObject[] {
 function tcpInfo(connection: Connection): Record<string, string | number> {
   const tcb = connection.peek()
   const { snd, rcv, rtt, congestion, recovery } = tcb
-  const ms = (value: number) => Math.round(value * 1000) / 1000
   const flags = [
     ...(connection.timestamps ? ['ts'] : []),
     ...(tcb.sack ? ['sack'] : []),
@@ -63,9 +67,9 @@ function tcpInfo(connection: Connection): Record<string, string | number> {
     options: flags.join(' '),
     ...(tcb.scaled ? { wscale: `${snd.scale},${rcv.scale}` } : {}),
     cubic: recovery.phase,
-    rto: ms(rtt.rtoMs),
-    rtt: `${ms(rtt.srttMs)}/${ms(rtt.rttvarMs)}`,
-    ...(Number.isFinite(rtt.minMs) ? { minrtt: ms(rtt.minMs) } : {}),
+    rto: roundMs(rtt.rtoMs),
+    rtt: `${roundMs(rtt.srttMs)}/${roundMs(rtt.rttvarMs)}`,
+    ...(Number.isFinite(rtt.minMs) ? { minrtt: roundMs(rtt.minMs) } : {}),
     mss: snd.mss,
     pmtu: snd.pathMss,
     cwnd: Math.floor(congestion.cwnd / snd.mss),

@@ -109,7 +109,7 @@ class Watch {
       id,
       STATES.indexOf(tcb.state),
       tcb.snd.una >>> 0,
-      Math.round(tcb.rtt.srttMs * 1000) / 1000,
+      roundMs(tcb.rtt.srttMs),
       shifts,
       retransmissions,
       PHASES.indexOf(tcb.recovery.phase),
@@ -148,11 +148,16 @@ export function watch(host: OperatorHost, details: unknown): Watched | undefined
 
 export function exportShift(shift: LoggedShift, now: number): WatchedShift {
   const { seq, connection, to, cause, refusal, startedAt, endedAt, preparedMs, committedMs } = shift
-  const ms = (value: number) => Math.round(value * 1000) / 1000
   return [
     ...([seq, connection, to, cause, refusal ?? ''] as const),
-    ...([ms(now - endedAt), ms(endedAt - startedAt), ms(preparedMs), ms(committedMs)] as const),
+    ...([roundMs(now - endedAt), roundMs(endedAt - startedAt)] as const),
+    ...([roundMs(preparedMs), roundMs(committedMs)] as const),
   ]
+}
+
+/** To the microsecond. */
+export function roundMs(ms: number): number {
+  return Math.round(ms * 1000) / 1000
 }
 
 function sampleOf(host: OperatorHost, { below, focus, client }: WatchQuery): Connection[] {

@@ -56,6 +56,8 @@ export class Connection implements Flow, Timed {
   frozen = false
   /** The former owner that waits for SHIFTED, or -1. */
   confirmTo = -1
+  /** When it came here from another owner, on the owner's clock. */
+  adoptedAt = 0
   /** Octets of it that `ReceiveMemory` counts. */
   heldOctets = 0
   /** What the record says of it that the dispatcher keeps, where one was told since it began to send what it sends now. */

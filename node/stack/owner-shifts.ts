@@ -90,9 +90,9 @@ export class OwnerShifts {
     const { environment } = this.#owner
     // Given away already, or over: whoever decided this had not heard of it.
     if (!this.#owner.owns(connection)) return done({ ok: false, reason: 'CLOSED' })
-    const finish = (result: ShiftResult, endedAt: number) => {
+    const finish = (result: ShiftResult, endedAt: number, epoch = 0) => {
       this.#finished(connection, result, endedAt)
-      this.#log(connection.id, to, cause, result, now)
+      this.#log(connection.id, epoch, to, cause, result, now)
       done(result)
     }
     // TIME-WAIT holds nothing that anybody could want elsewhere, and is given up rather than moved.
@@ -104,8 +104,8 @@ export class OwnerShifts {
     if (refusal !== undefined) return finish({ ok: false, reason: refusal }, now)
     const needs = this.#unpreparedNeeds(connection, to, now)
     if (needs === undefined) return this.#attempt(connection, to, now, finish, false)
-    const settle = (result: ShiftResult, endedAt: number) => {
-      if (result.ok || result.reason !== 'NO_OBJECT') return finish(result, endedAt)
+    const settle = (result: ShiftResult, endedAt: number, epoch: number) => {
+      if (result.ok || result.reason !== 'NO_OBJECT') return finish(result, endedAt, epoch)
       // It held them once: now it has to read them.
       this.#holders.forget(to, needs)
       this.#attempt(connection, to, endedAt, finish, false)
@@ -117,11 +117,12 @@ export class OwnerShifts {
     connection: Connection,
     to: number,
     now: number,
-    done: (result: ShiftResult, now: number) => void,
+    done: (result: ShiftResult, now: number, epoch: number) => void,
     unprepared: boolean,
   ): void {
-    connection.triedEpoch++
-    this.outgoing.start(connection.id, connection.triedEpoch, connection, to, now, done, unprepared)
+    const epoch = ++connection.triedEpoch
+    const ended = (result: ShiftResult, at: number) => done(result, at, epoch)
+    this.outgoing.start(connection.id, epoch, connection, to, now, ended, unprepared)
   }
 
   /**
@@ -164,7 +165,13 @@ export class OwnerShifts {
   }
 
   /** The client has echoed our own id: the old owner need wait no longer. */
-  confirm(connection: Connection): void {
+  confirm(connection: Connection, now: number): void {
+    const { id, epoch, adoptedAt } = connection
+    this.#owner.shiftLog.arrivals.add({ connection: id, epoch, ms: now - adoptedAt })
+    this.#confirm(connection)
+  }
+
+  #confirm(connection: Connection): void {
     const { id, epoch, confirmTo } = connection
     connection.confirmTo = -1
     this.#send(confirmTo, { type: 'SHIFTED', connection: id, epoch, confirmed: true })
@@ -308,12 +315,20 @@ export class OwnerShifts {
     if (forward?.kind === 'forward') this.#owner.forwards.remove(forward)
   }
 
-  #log(connection: number, to: number, cause: ShiftCause, result: ShiftResult, startedAt: number): void {
+  #log(
+    connection: number,
+    epoch: number,
+    to: number,
+    cause: ShiftCause,
+    result: ShiftResult,
+    startedAt: number,
+  ): void {
     // Any number may be asked for, but there are only so many owners to remember.
     if (!Number.isInteger(to) || to < 0 || to >= 1 << this.#owner.config.tcp.ownerIdBits) return
     const took = result.ok ? result : { ms: 0, preparedMs: 0, pauseMs: 0 }
     this.#owner.shiftLog.add({
       connection,
+      epoch,
       to,
       cause,
       refusal: result.ok ? undefined : result.reason,
@@ -402,8 +417,9 @@ export class OwnerShifts {
     adopt(connection.tcb, mode === 'clone' ? dispatcherId : id, now)
     owner.counters.adopted++
     connection.confirmTo = from
+    connection.adoptedAt = now
     // Where no echo of our id can come, there is nothing to wait for.
-    if (mode === 'clone' || !connection.timestamps) this.confirm(connection)
+    if (mode === 'clone' || !connection.timestamps) this.#confirm(connection)
     owner.environment.owned(connection)
     owner.application.resumed(connection, now)
     return undefined

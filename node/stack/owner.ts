@@ -422,7 +422,7 @@ export class Owner {
   #advance(connection: Connection, now: number): void {
     const { tcb } = connection
     const events = takeEvents(tcb)
-    if ((events & CONFIRMED) !== 0 && connection.confirmTo >= 0) this.#shifts.confirm(connection)
+    if ((events & CONFIRMED) !== 0 && connection.confirmTo >= 0) this.#shifts.confirm(connection, now)
     if ((events & NEW_STATE) !== 0) this.#noteState(connection)
     if (events !== 0) this.application.advanced(connection, events, now)
     if (connection.frozen) return

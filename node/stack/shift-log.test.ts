@@ -2,7 +2,7 @@ import { MAX_LOGGED_SHIFTS, ShiftLog } from './shift-log.ts'
 
 function shift(connection: number, to = 2) {
   const times = { startedAt: 1, endedAt: 3, preparedMs: 1, committedMs: 1 }
-  return { connection, to, cause: 'order', refusal: undefined, ...times } as const
+  return { connection, epoch: 1, to, cause: 'order', refusal: undefined, ...times } as const
 }
 
 it('tells what came after a number, oldest first, and only the last of them', () => {

@@ -3,6 +3,7 @@
  * them with how long each step took. For who watches; nothing here decides anything.
  */
 import type { ShiftRefusal } from '../../shift/messages.ts'
+import { ArrivalLog } from './arrival-log.ts'
 
 /** Why a shift was begun: a first request, a later one, the operator's order, a node that is being emptied, one that is loaded too much, or the application's own call. */
 export const SHIFT_CAUSES = ['placement', 'request', 'order', 'drain', 'relief', 'application'] as const
@@ -15,6 +16,8 @@ export interface LoggedShift {
   /** One more than that of the one before. */
   readonly seq: number
   readonly connection: number
+  /** That it was to begin; 0 where it was not tried. */
+  readonly epoch: number
   readonly to: number
   readonly cause: ShiftCause
   /** Undefined where it was done. */
@@ -28,6 +31,8 @@ export interface LoggedShift {
 }
 
 export class ShiftLog {
+  /** The other half: of those that ended here. */
+  readonly arrivals = new ArrivalLog()
   readonly #ring: LoggedShift[] = []
   /** By target, cause and refusal: bounded by the owner ids times the causes times the refusals. */
   readonly #counts = new Map<string, number>()

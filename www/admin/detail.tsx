@@ -1,15 +1,15 @@
 /** The life of one connection: by whom it was accepted, cloned and shifted, how long each step took, and its TCP as `ss -i` has it. */
-import { api, type ConnectionDetail, type FeedShift } from './api.ts'
+import { formatDuration } from '../../dispatcher/admin/amounts.ts'
+import { api, type ConnectionDetail, type LoggedMove } from './api.ts'
 import type { Cluster } from './cluster.ts'
 import { messageOf } from './dialog.tsx'
-import { ageText, msText } from './format.ts'
 import { colourOf } from './palette.ts'
 import { h, render } from './vendor/preact.js'
+import { fallOf, STEPS, UNDER_WAY } from './waterfall.ts'
 
 const REFRESH_MS = 1_000
 /** Waterfalls shown, the newest. */
 const MAX_SHOWN = 40
-const STEPS = ['prepare', 'to commit', 'to the first packet at the new owner'] as const
 
 export interface DetailHandlers {
   shift(detail: ConnectionDetail): void
@@ -58,10 +58,12 @@ interface LifeProps {
 }
 
 function Life({ detail, cluster, handlers, close }: LifeProps) {
-  const { id, client, request, since, owner, tcp, log } = detail
+  const { id, client, request, since, owner, shifts, tcp, log } = detail
   const name = (of: number) => <Name owner={of} cluster={cluster} />
   const done = log.filter(([, , , , refusal]) => refusal === '')
   const shown = log.slice(-MAX_SHOWN)
+  // Who accepted it is known while all of its moves are.
+  const accepter = done.length === shifts ? (done[0]?.[1] ?? owner) : null
   return (
     <div>
       <header>
@@ -72,9 +74,11 @@ function Life({ detail, cluster, handlers, close }: LifeProps) {
       </header>
       <p class="request">{request === '' ? 'no request yet' : request}</p>
       <p>
-        {owner === null ? 'It is over.' : <span>Lives at {name(owner)}.</span>}{' '}
-        {since !== null && `Accepted ${ageText(Date.now() - since)} ago.`} Shifted {done.length}{' '}
-        {done.length === 1 ? 'time' : 'times'}.
+        {since !== null && `Accepted ${formatDuration(Math.max(0, Date.now() - since))} ago`}
+        {since !== null && accepter !== null && <span> by {name(accepter)}</span>}
+        {since !== null && ', '}
+        {owner === null ? 'it is over' : <span>lives at {name(owner)}</span>}, shifted {shifts}{' '}
+        {shifts === 1 ? 'time' : 'times'}.
       </p>
       {owner !== null && (
         <p class="buttons">
@@ -92,9 +96,9 @@ function Life({ detail, cluster, handlers, close }: LifeProps) {
           </button>
         </p>
       )}
-      <h3>Its moves</h3>
-      {shown.length === 0 ? <p>None that is still known.</p> : <Waterfalls shifts={shown} name={name} />}
-      {log.length > shown.length && <p class="soft">and {log.length - shown.length} before</p>}
+      <h3>Its moves, each cloned first and then shifted</h3>
+      {shown.length === 0 ? <p>None that is still known.</p> : <Waterfalls moves={shown} name={name} />}
+      {log.length > shown.length && <p class="soft">And {log.length - shown.length} before.</p>}
       {tcp !== null && (
         <div>
           <h3>TCP, as ss -i names it</h3>
@@ -113,58 +117,93 @@ function Life({ detail, cluster, handlers, close }: LifeProps) {
 }
 
 interface WaterfallsProps {
-  readonly shifts: readonly FeedShift[]
+  readonly moves: readonly LoggedMove[]
   readonly name: (owner: number) => preact.ComponentChild
 }
 
-/** A bar for each shift, all to one scale: prepare, prepared to commit, commit to the first packet at the new owner. */
-function Waterfalls({ shifts, name }: WaterfallsProps) {
-  const longest = Math.max(0.001, ...shifts.map(([, , , , , , ms]) => ms))
+/** A bar for each shift, all to one scale. */
+function Waterfalls({ moves, name }: WaterfallsProps) {
+  const longest = Math.max(0.001, ...moves.map(([, , , , , , ms]) => ms))
   return (
-    <div>
-      <ul class="keys">
-        {STEPS.map((step, index) => (
-          <li key={step}>
-            <i class={`step${index}`} />
-            {step}
-          </li>
-        ))}
-      </ul>
-      <ol class="falls">
-        {shifts.map(([, from, to, cause, refusal, at, ms, preparedMs, committedMs]) => (
-          <li key={`${at} ${from}`}>
-            <span class="who">
-              {name(from)} → {name(to)} <span class="soft">{cause}</span>
-            </span>
-            {refusal === '' ? (
-              <svg viewBox="0 0 100 10" preserveAspectRatio="none" role="img" aria-label={`${ms} ms in all`}>
-                <rect class="step0" x="0" y="1" width={(preparedMs / longest) * 100} height="8" />
-                <rect
-                  class="step1"
-                  x={(preparedMs / longest) * 100}
-                  y="1"
-                  width={((committedMs - preparedMs) / longest) * 100}
-                  height="8"
-                />
-                <rect
-                  class="step2"
-                  x={(committedMs / longest) * 100}
-                  y="1"
-                  width={((ms - committedMs) / longest) * 100}
-                  height="8"
-                />
-              </svg>
-            ) : (
-              <span class="bad">stayed: {refusal}</span>
-            )}
-            <span class="ms">
-              {refusal === '' &&
-                `${msText(preparedMs)} + ${msText(committedMs - preparedMs)} + ${msText(ms - committedMs)}`}
-            </span>
-          </li>
-        ))}
-      </ol>
+    <div class="scroll">
+      <table class="falls">
+        <thead>
+          <tr>
+            <th>Move</th>
+            <th class="wide">
+              <ul class="keys">
+                {STEPS.map((step, index) => (
+                  <li key={step}>
+                    <i class={`step${index}`} />
+                    {step}
+                  </li>
+                ))}
+              </ul>
+            </th>
+            <th class="number">prepared</th>
+            <th class="number">commit</th>
+            <th class="number">first packet</th>
+          </tr>
+        </thead>
+        <tbody>
+          {moves.map(move => (
+            <Waterfall key={`${move[5]} ${move[1]}`} move={move} longest={longest} name={name} />
+          ))}
+        </tbody>
+      </table>
     </div>
+  )
+}
+
+interface WaterfallProps {
+  readonly move: LoggedMove
+  readonly longest: number
+  readonly name: WaterfallsProps['name']
+}
+
+function Waterfall({ move, longest, name }: WaterfallProps) {
+  const [, from, to, cause, refusal, at, ms] = move
+  const { preparedAt, committedAt, firstPacketAt, steps } = fallOf(move)
+  return (
+    <tr>
+      <td>
+        {name(from)} → {name(to)}
+        <br />
+        <span class="soft">
+          {cause}, {formatDuration(Math.max(0, Date.now() - at))} ago
+        </span>
+      </td>
+      {refusal === '' ? (
+        <td class="wide">
+          <svg
+            viewBox="0 0 100 10"
+            preserveAspectRatio="none"
+            role="img"
+            aria-label={`${formatDuration(ms)} in all`}
+          >
+            {steps.map(([step, begin, end]) => (
+              <rect
+                key={begin}
+                class={`step${step}`}
+                x={(begin / longest) * 100}
+                y={step === UNDER_WAY ? 3.5 : 1}
+                width={((end - begin) / longest) * 100}
+                height={step === UNDER_WAY ? 3 : 8}
+              />
+            ))}
+          </svg>
+        </td>
+      ) : (
+        <td class="wide bad">stayed: {refusal}</td>
+      )}
+      {refusal === '' && <td class="number">{formatDuration(preparedAt)}</td>}
+      {refusal === '' && <td class="number">{formatDuration(committedAt)}</td>}
+      {refusal === '' && (
+        <td class="number" title={firstPacketAt === undefined ? 'the new owner did not tell' : ''}>
+          {firstPacketAt === undefined ? '–' : formatDuration(firstPacketAt)}
+        </td>
+      )}
+    </tr>
   )
 }
 

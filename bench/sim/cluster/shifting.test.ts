@@ -6,7 +6,7 @@ import { drop } from '../network/loss.ts'
 import { rate } from '../network/rate.ts'
 import { segment } from '../network/segment.ts'
 import type { Client } from './client.ts'
-import { Cluster, type ClusterOptions } from './cluster.ts'
+import { Cluster, type ClusterOptions, type Found } from './cluster.ts'
 import { exchangeOf } from './exchange.ts'
 import { eachSeed, seedBlocks } from './seeds.ts'
 
@@ -66,6 +66,24 @@ describe('a shift at every packet boundary of a transfer', () => {
     // 120,000 octets are 83 packets of 1,448.
     expect(boundaries).toBeGreaterThan(70)
   })
+})
+
+it('the new owner remembers how long the first packet of the client was in coming to it', () => {
+  const sim = cluster({ seed: 12, wan: goodWan, linkMs: 3 })
+  const client = sim.client({ exchanges: [exchangeOf(sim.files, '/large.bin')] })
+  sim.runUntil(() => client.octets > 100_000, 10_000)
+  const { owner: before, connection } = sim.ownerOf(client) as Found
+  const results: ShiftResult[] = []
+  expect(sim.shift(client, elsewhere(sim, client), result => results.push(result))).toBe(true)
+  expect(sim.runUntil(() => results.length > 0, 5_000)).toBe(true)
+  const after = sim.ownerOf(client)?.owner
+  const shift = before.shiftLog.of(connection.id).at(-1)
+  const arrival = after?.shiftLog.arrivals.of(connection.id).at(-1)
+  expect(arrival?.epoch).toBe(shift?.epoch)
+  // A round trip to the client is 2 ms; COMMIT was 3 ms on its way, and SHIFTED 3 ms.
+  const pauseMs = (shift?.endedAt as number) - (shift?.startedAt as number) - (shift?.committedMs as number)
+  expect(arrival?.ms).toBeGreaterThanOrEqual(2)
+  expect(arrival?.ms).toBeCloseTo(pauseMs - 6, 1)
 })
 
 describe('many shifts of one download', () => {
