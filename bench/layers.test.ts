@@ -55,7 +55,12 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
     'ws',
   ],
   'dispatcher/config': ['dispatcher', 'node/', 'node:', 'commander', 'zod', 'jiti', 'fastest-levenshtein'],
-  'www/admin': ['www/admin', 'dispatcher/admin/api.ts', 'dispatcher/admin/feed-messages.ts'],
+  'www/admin': [
+    'www/admin',
+    'dispatcher/admin/amounts.ts',
+    'dispatcher/admin/api.ts',
+    'dispatcher/admin/feed-messages.ts',
+  ],
   'dispatcher/main.ts': ['*'],
   'node/main.ts': ['*'],
   bench: ['*'],

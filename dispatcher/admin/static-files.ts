@@ -28,6 +28,8 @@ const TYPES: Readonly<Record<string, string>> = {
   '.svg': 'image/svg+xml',
 }
 const PAGES = ['index.html', 'style.css', 'favicon.svg']
+/** Modules that the page has in common with the server. */
+const SHARED = ['amounts.js', 'api.js', 'feed-messages.js']
 const TIMEOUT_MS = 1_000
 
 /** `root` is the package's folder. None where it was not compiled. */
@@ -41,9 +43,14 @@ export function dashboardFiles(root: string): [string, Route][] {
     ...PAGES.map((name): [string, string] => [`/${name}`, join(root, 'www', 'admin', name)]),
     ...readdirSync(scripts)
       .filter(name => name.endsWith('.js') && !name.endsWith('.test.js'))
-      .map((name): [string, string] => [`/app/${name}`, join(scripts, name)]),
-    ['/app/vendor/preact.js', library('preact', 'preact.mjs')],
-    ['/app/vendor/uplot.js', library('uplot', 'uPlot.esm.js')],
+      .map((name): [string, string] => [`/app/www/admin/${name}`, join(scripts, name)]),
+    // Where they stand in `dist`, so that what imports them finds them.
+    ...SHARED.map((name): [string, string] => [
+      `/app/dispatcher/admin/${name}`,
+      join(root, 'dist', 'dispatcher', 'admin', name),
+    ]),
+    ['/app/www/admin/vendor/preact.js', library('preact', 'preact.mjs')],
+    ['/app/www/admin/vendor/uplot.js', library('uplot', 'uPlot.esm.js')],
     ['/uplot.css', library('uplot', 'uPlot.min.css')],
   ]
   const routes = files.map(([path, file]): [string, Route] => [path, fileRoute(file)])

@@ -290,7 +290,7 @@ it('explain', async () => {
       '   node2  up     no                  3   3.2     -     -      -     -\n\n' +
       'last decisions\n' +
       '      AGO  FROM   TO     POLICY    REASON\n' +
-      '      1 s  new    node1  locality  nobody holds the object; it is the least loaded, and reads it\n' +
+      '    1.5 s  new    node1  locality  nobody holds the object; it is the least loaded, and reads it\n' +
       '1 min 1 s  node2  node1  locality  it holds the object\n',
   )
   expect(JSON.parse((await gyre('explain', '--admin', address, '--json', '/a.css')).out)).toMatchObject({

@@ -1,5 +1,7 @@
 /** `gyre connections`: who is connected, which owner has each connection, and what it asked for. */
+
 import { type Command, InvalidArgumentError, Option } from 'commander'
+import { formatDuration, formatOctets } from '../admin/amounts.ts'
 import {
   type ConnectionReport,
   type ConnectionSort,
@@ -9,7 +11,7 @@ import {
   SORTS,
 } from '../admin/api.ts'
 import { type AdminFlags, addAdminFlags, runAdminCommand } from './admin-command.ts'
-import { type Column, formatDuration, formatOctets, formatTable } from './table.ts'
+import { type Column, formatTable } from './table.ts'
 
 interface ConnectionsFlags extends AdminFlags {
   readonly limit: number

@@ -1,11 +1,13 @@
 /** `gyre drain` and `gyre undrain`: empties a node while everybody goes on, and lets it take connections again. */
+
 import { SingleBar } from 'cli-progress'
 import type { Command } from 'commander'
+import { formatDuration } from '../admin/amounts.ts'
 import { DEFAULT_DRAIN_MS, type DrainReport, type DrainRequest, MAX_DRAIN_MS } from '../admin/api.ts'
 import type { AdminClient } from '../admin/client.ts'
 import { duration } from '../flags.ts'
 import { type AdminFlags, addAdminFlags, runAdminCommand } from './admin-command.ts'
-import { formatCounts, formatDuration, formatTable } from './table.ts'
+import { formatCounts, formatTable } from './table.ts'
 
 /** How often the progress is asked for. */
 const POLL_MS = 100

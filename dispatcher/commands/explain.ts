@@ -1,10 +1,12 @@
 /** `gyre explain`: where a request would go now, and why. */
+
 import type { Command } from 'commander'
+import { formatDuration } from '../admin/amounts.ts'
 import type { ExplainedNode, ExplainReport } from '../admin/api.ts'
 import type { Reason } from '../placement/policy.ts'
 import { type AdminFlags, addAdminFlags, runAdminCommand } from './admin-command.ts'
 import { REASONS } from './reasons.ts'
-import { type Column, formatDuration, formatTable, printable } from './table.ts'
+import { type Column, formatTable, printable } from './table.ts'
 
 export function registerExplain(program: Command): void {
   const command = program

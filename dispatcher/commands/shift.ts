@@ -1,10 +1,12 @@
 /** `gyre shift`: moves one connection, or all, to another owner. */
+
 import type { Command } from 'commander'
+import { formatDuration } from '../admin/amounts.ts'
 import type { ShiftReport, ShiftRequest } from '../admin/api.ts'
 import type { AdminClient } from '../admin/client.ts'
 import { AdminError } from '../admin/errors.ts'
 import { type AdminFlags, addAdminFlags, runAdminCommand } from './admin-command.ts'
-import { formatCounts, formatDuration } from './table.ts'
+import { formatCounts } from './table.ts'
 
 interface ShiftFlags extends AdminFlags {
   readonly all?: true

@@ -1,8 +1,10 @@
 /** `gyre status`: the owners of a cluster and what they have done. */
+
 import type { Command } from 'commander'
+import { formatDuration, formatOctets } from '../admin/amounts.ts'
 import type { CounterReport, OwnerReport, StatusReport } from '../admin/api.ts'
 import { type AdminFlags, addAdminFlags, runAdminCommand } from './admin-command.ts'
-import { type Column, formatCounts, formatDuration, formatOctets, formatTable, printable } from './table.ts'
+import { type Column, formatCounts, formatTable, printable } from './table.ts'
 
 export function registerStatus(program: Command): void {
   const command = program.command('status').description('show the owners of a cluster and its counters')

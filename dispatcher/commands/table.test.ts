@@ -1,4 +1,4 @@
-import { formatCounts, formatDuration, formatOctets, formatTable, printable } from './table.ts'
+import { formatCounts, formatTable, printable } from './table.ts'
 
 it('formatTable aligns, without trailing blanks', () => {
   const table = formatTable(
@@ -18,27 +18,6 @@ it.each([
   ['x'.repeat(100), `${'x'.repeat(77)}...`],
 ])('printable %j', (text, shown) => {
   expect(printable(text)).toBe(shown)
-})
-
-it.each([
-  [0, '0 B'],
-  [1023, '1023 B'],
-  [1536, '1.5 KiB'],
-  [1024 * 1024 * 200, '200 MiB'],
-  [2 ** 70, '1048576 PiB'],
-])('formatOctets %d', (octets, text) => {
-  expect(formatOctets(octets)).toBe(text)
-})
-
-it.each([
-  [0.25, '250 us'],
-  [1.26, '1.3 ms'],
-  [999, '999 ms'],
-  [61_000, '1 min 1 s'],
-  [7_260_000, '2 h 1 min'],
-  [90_000_000, '1 d 1 h'],
-])('formatDuration %d', (ms, text) => {
-  expect(formatDuration(ms)).toBe(text)
 })
 
 it('formatCounts puts the most frequent first and leaves out zeros', () => {

@@ -2,7 +2,9 @@
  * `gyre upgrade`: starts every node of a cluster on this machine again, one after another. Each is emptied before, so that
  * no connection is cut; one that cannot be emptied ends the upgrade, and takes connections again.
  */
+
 import type { Command } from 'commander'
+import { formatDuration } from '../admin/amounts.ts'
 import { DEFAULT_DRAIN_MS, MAX_DRAIN_MS, type OwnerReport } from '../admin/api.ts'
 import type { AdminClient } from '../admin/client.ts'
 import { AdminError } from '../admin/errors.ts'
@@ -11,7 +13,6 @@ import { signal } from '../up/processes.ts'
 import { type RoleState, StateFolder } from '../up/state.ts'
 import { type AdminFlags, addAdminFlags, runAdminCommand } from './admin-command.ts'
 import { drain, formatDrain } from './drain.ts'
-import { formatDuration } from './table.ts'
 
 const POLL_MS = 100
 /** The supervisor waits a moment before it starts a process again, and the process takes a core. */

@@ -1,7 +1,7 @@
 /** What the page does to the cluster: each asks first where it hurts, and says what came of it. */
+import { formatDuration } from '../../dispatcher/admin/amounts.ts'
 import { ApiError, api, type EndHow, type FeedOwner, hasToken } from './api.ts'
 import { askForToken, choose, confirm, messageOf, type Question, tell } from './dialog.tsx'
-import { msText } from './format.ts'
 
 const DRAIN_POLL_MS = 250
 
@@ -21,7 +21,7 @@ export function shift(connection: number, client: string, to: FeedOwner): Promis
   return act(undefined, async () => {
     const report = await api.shift(connection, to.id)
     const took = report.results[0]?.ms ?? report.totalMs
-    return `${client} lives at ${to.name} now: shifted in ${msText(took)}.`
+    return `${client} lives at ${to.name} now: shifted in ${formatDuration(took)}.`
   })
 }
 
@@ -51,7 +51,7 @@ export function drain(node: FeedOwner): Promise<void> {
       await new Promise(resolve => setTimeout(resolve, DRAIN_POLL_MS))
       report = await api.drained(node.id)
     }
-    const moved = `${report.shifted} moved in ${msText(report.elapsedMs)}`
+    const moved = `${report.shifted} moved in ${formatDuration(report.elapsedMs)}`
     if (report.state === 'drained') return `${node.name} is empty: ${moved}.`
     return `${node.name}: ${moved}, ${report.left} still there (${report.state}).`
   })

@@ -1,22 +1,22 @@
 /** The admin API as the page asks it; the types are the server's own. */
-import type {
-  ConnectionDetail,
-  ConnectionsPage,
-  DrainReport,
-  EndHow,
-  EndReport,
-  ForgetReport,
-  ObjectsReport,
-  PolicyReport,
-  ShiftReport,
-  StatusReport,
+import {
+  API_PATH,
+  type ConnectionDetail,
+  type ConnectionsPage,
+  type DrainReport,
+  type EndHow,
+  type EndReport,
+  type ForgetReport,
+  type ObjectsReport,
+  type PolicyReport,
+  type ShiftReport,
+  type StatusReport,
 } from '../../dispatcher/admin/api.ts'
 import type { DemoReport } from '../../dispatcher/admin/feed-messages.ts'
 
 export type * from '../../dispatcher/admin/api.ts'
 export type * from '../../dispatcher/admin/feed-messages.ts'
 
-export const API_PATH = '/api/v1'
 const STORED = 'gyre-admin-token'
 
 export class ApiError extends Error {

@@ -1,7 +1,8 @@
 /** Figures over time: one small chart each, the last five minutes, drawn by uPlot once a second. */
+import { formatDuration, formatOctets } from '../../dispatcher/admin/amounts.ts'
 import type { FeedFigures } from './api.ts'
 import type { Cluster } from './cluster.ts'
-import { countText, msText, octetsText } from './format.ts'
+import { countText } from './format.ts'
 import { colourOf, hueOf, onTheme, themeOf } from './palette.ts'
 import UPlot from './vendor/uplot.js'
 
@@ -40,7 +41,7 @@ const SPECS: readonly ChartSpec[] = [
   {
     title: 'Octets a second',
     about: 'by node',
-    text: octetsText,
+    text: formatOctets,
     binary: true,
     lines: cluster => byOwner(cluster, 2, ({ octets }) => octets),
   },
@@ -62,7 +63,7 @@ const SPECS: readonly ChartSpec[] = [
   {
     title: 'Pause of a shift',
     about: 'from COMMIT to the first packet at the new owner, last minute',
-    text: msText,
+    text: formatDuration,
     lines: () => [
       { label: 'half below', colour: hueOf(0), value: ({ pauseP50Ms }) => pauseP50Ms },
       { label: '99 % below', colour: hueOf(5), value: ({ pauseP99Ms }) => pauseP99Ms },
@@ -93,20 +94,20 @@ const SPECS: readonly ChartSpec[] = [
   {
     title: 'Round-trip time',
     about: 'smoothed, the median of the sample',
-    text: msText,
+    text: formatDuration,
     lines: () => [{ label: 'srtt', colour: hueOf(2), value: ({ srttMs }) => srttMs }],
   },
   {
     title: 'Memory',
     about: 'resident, of each process',
-    text: octetsText,
+    text: formatOctets,
     binary: true,
     lines: cluster => byOwner(cluster, 3, ({ rssOctets }) => rssOctets, true),
   },
   {
     title: 'Event-loop lag',
     about: 'the longest in each second, of each process',
-    text: msText,
+    text: formatDuration,
     lines: cluster => byOwner(cluster, 4, ({ lagMs }) => lagMs, true),
   },
 ]
@@ -239,8 +240,16 @@ export function hangCharts(parent: HTMLElement, cluster: Cluster): void {
   const charts = SPECS.map(spec => new Chart(spec, parent))
   let theme = 0
   let seen = true
+  let waiting: Chart[] = []
+  const next = () => {
+    waiting.shift()?.update(cluster, `${theme}`)
+    if (waiting.length > 0) requestAnimationFrame(next)
+  }
+  // One in each frame: all at once would be felt in the pictures.
   const update = () => {
-    if (seen) for (const chart of charts) chart.update(cluster, `${theme}`)
+    if (!seen) return
+    if (waiting.length === 0) requestAnimationFrame(next)
+    waiting = [...charts]
   }
   new IntersectionObserver(([entry]) => {
     seen = entry?.isIntersecting === true

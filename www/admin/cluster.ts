@@ -2,34 +2,20 @@
  * The cluster as the feed tells it: frames are applied to it, and whoever draws reads it or is told what happened. It knows
  * no page.
  */
-import type {
-  DemoReport,
-  FeedFigures,
-  FeedFrame,
-  FeedOwner,
-  FeedShift,
-  FeedSocket,
-  MatrixCell,
+import {
+  type DemoReport,
+  type FeedFigures,
+  type FeedFrame,
+  type FeedOwner,
+  type FeedShift,
+  type FeedSocket,
+  MAX_HISTORY,
+  type MatrixCell,
 } from '../../dispatcher/admin/feed-messages.ts'
 
-/** As the server keeps them. */
-const MAX_FIGURES = 300
 const MAX_RECENT = 500
 /** A connection counts as busy this long after octets of it were acknowledged. */
 export const BUSY_MS = 1_000
-
-export const STATES = [
-  'CLOSED',
-  'SYN-SENT',
-  'SYN-RECEIVED',
-  'ESTABLISHED',
-  'FIN-WAIT-1',
-  'FIN-WAIT-2',
-  'CLOSE-WAIT',
-  'CLOSING',
-  'LAST-ACK',
-  'TIME-WAIT',
-]
 
 export interface Socket {
   readonly id: number
@@ -118,7 +104,7 @@ export class Cluster {
     if (frame.matrix !== undefined) this.matrix = frame.matrix
     if (frame.demo !== undefined) this.demo = frame.demo
     if (frame.full) this.figures = []
-    if (frame.figures !== undefined) this.figures = [...this.figures, ...frame.figures].slice(-MAX_FIGURES)
+    if (frame.figures !== undefined) this.figures = [...this.figures, ...frame.figures].slice(-MAX_HISTORY)
     if (frame.shifts.length > 0) this.recent = [...this.recent, ...frame.shifts].slice(-MAX_RECENT)
     this.#applySockets(frame)
     for (const watcher of this.#watchers) watcher.framed?.(frame)

@@ -1,5 +1,6 @@
 /** The WebSocket to the dispatcher: applies what it says to the cluster, notices when it falls silent, and comes back. */
-import { API_PATH, type FeedFrame } from './api.ts'
+import { API_PATH } from '../../dispatcher/admin/api.ts'
+import { FEED_PATH, type FeedFrame } from '../../dispatcher/admin/feed-messages.ts'
 import type { Cluster } from './cluster.ts'
 
 /** The feed sends ten frames a second, whatever happens. */
@@ -23,7 +24,7 @@ export class Link {
   }
 
   open(): void {
-    const socket = new WebSocket(`ws://${location.host}${API_PATH}/feed`)
+    const socket = new WebSocket(`ws://${location.host}${API_PATH}${FEED_PATH}`)
     this.#socket = socket
     socket.onmessage = event => this.#heard(socket, String(event.data))
     socket.onopen = () => this.#sendFocus()

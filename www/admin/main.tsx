@@ -1,4 +1,5 @@
 /** The page: the link to the dispatcher, the pictures, and the parts that are text, drawn anew twice a second. */
+import { formatDuration, formatOctets } from '../../dispatcher/admin/amounts.ts'
 import * as acts from './acts.ts'
 import { api, hasToken, type PolicyReport } from './api.ts'
 import { Gallery } from './canvas.ts'
@@ -6,7 +7,7 @@ import { hangCharts } from './charts.ts'
 import { Cluster } from './cluster.ts'
 import { Name, showDetail } from './detail.tsx'
 import { askForToken } from './dialog.tsx'
-import { countText, msText, octetsText, shareText } from './format.ts'
+import { countText, shareText } from './format.ts'
 import { Lanes } from './lanes.ts'
 import { Link } from './link.ts'
 import { ClusterMap } from './map.ts'
@@ -21,7 +22,7 @@ const cluster = new Cluster()
 const gallery = new Gallery()
 const staircase = new Staircase(element('stairs'), cluster)
 const lanes = new Lanes(element('lanes'), cluster)
-const map = new ClusterMap(element('map'), cluster, {
+const map = new ClusterMap(element('map'), element('air'), cluster, {
   dropped: (socket, owner) => void acts.shift(socket.id, socket.client, owner),
   chosen: ({ id }) => detail(id),
 })
@@ -72,6 +73,7 @@ function redraw(): void {
   render(<Top />, element('top'))
   render(<Facts />, element('facts'))
   render(<Counts />, element('counts'))
+  render(<Strip />, element('strip'))
   render(<Matrix cluster={cluster} />, element('matrix'))
   render(<Nodes cluster={cluster} />, element('nodes'))
 }
@@ -106,7 +108,7 @@ function Top() {
         </label>
       )}
       {hasToken() ? (
-        <span class="soft">acts allowed</span>
+        <span class="pill">acts allowed</span>
       ) : (
         <button type="button" onClick={() => void askForToken().then(redraw)}>
           Read-only: give the token
@@ -128,11 +130,11 @@ function Facts() {
       <dl>
         <Fact name="Sent by">{owner === undefined ? '–' : <Name owner={owner.id} cluster={cluster} />}</Fact>
         <Fact name="Acknowledged">
-          {octetsText(isDemo && demo.state === 'whole' ? demo.size : staircase.octets)}
-          {isDemo && demo.size > 0 && demo.state !== 'whole' && ` of ${octetsText(demo.size)}`}
+          {formatOctets(isDemo && demo.state === 'whole' ? demo.size : staircase.octets)}
+          {isDemo && demo.size > 0 && demo.state !== 'whole' && ` of ${formatOctets(demo.size)}`}
         </Fact>
         <Fact name="Shifts">{done}</Fact>
-        <Fact name="Longest pause">{done === 0 ? '–' : msText(staircase.longestPauseMs)}</Fact>
+        <Fact name="Longest pause">{done === 0 ? '–' : formatDuration(staircase.longestPauseMs)}</Fact>
         <Fact name="Sent again">{countText(staircase.retransmissions)}</Fact>
         <Fact name="Client resets">
           {isDemo ? <span class={demo.resets > 0 ? 'bad' : 'good'}>{demo.resets}</span> : '–'}
@@ -208,22 +210,55 @@ function Fact({ name, children }: { readonly name: string; readonly children: pr
 }
 
 function Counts() {
-  const { connections, sampled, shifted, refused, figures } = cluster
+  const { connections, sampled } = cluster
+  return sampled < connections ? (
+    <span>
+      A sample: {countText(sampled)} of {countText(connections)} sockets are drawn; all shifts are counted.
+    </span>
+  ) : (
+    <span>All {countText(connections)} sockets are drawn.</span>
+  )
+}
+
+/** The cluster at a glance. */
+function Strip() {
+  const { connections, shifted, refused, figures } = cluster
   const last = figures.at(-1)
-  const shown =
-    sampled < connections
-      ? `A sample: ${countText(sampled)} of ${countText(connections)} sockets are drawn; all shifts are counted.`
-      : `All ${countText(connections)} sockets are drawn.`
+  const orNone = (value: number | null | undefined, text: (value: number) => string) =>
+    value === null || value === undefined ? '–' : text(value)
   return (
-    <Fragment>
-      <span>{shown}</span>
-      <span>
-        <b>{countText(shifted)}</b> shifts so far, <b>{countText(refused)}</b> refused
-      </span>
-      <span>
-        <b>{shareText(last?.relayShare ?? null)}</b> of clients’ packets relayed
-      </span>
-    </Fragment>
+    <dl>
+      <Glance name="Sockets" value={countText(connections)} about={`at ${cluster.nodes.length} nodes`} />
+      <Glance name="Requests" value={orNone(last?.requests, countText)} about="a second" />
+      <Glance name="Sent" value={orNone(last?.octets, formatOctets)} about="a second" />
+      <Glance
+        name="Shifts"
+        value={countText(shifted)}
+        about={`${orNone(last?.shifts, countText)} a second, ${countText(refused)} refused`}
+      />
+      <Glance
+        name="Pause of a shift"
+        value={orNone(last?.pauseP50Ms, formatDuration)}
+        about={`99 % below ${orNone(last?.pauseP99Ms, formatDuration)}`}
+      />
+      <Glance name="Relayed" value={shareText(last?.relayShare ?? null)} about="of clients’ packets" />
+    </dl>
+  )
+}
+
+interface GlanceProps {
+  readonly name: string
+  readonly value: string
+  readonly about: string
+}
+
+function Glance({ name, value, about }: GlanceProps) {
+  return (
+    <div>
+      <dt>{name}</dt>
+      <dd>{value}</dd>
+      <dd class="soft">{about}</dd>
+    </div>
   )
 }
 
@@ -232,7 +267,7 @@ async function readPolicies(): Promise<void> {
   redraw()
 }
 
-for (const picture of [staircase, lanes, map]) gallery.hang(picture)
+for (const picture of [staircase, lanes, map, map.flights]) gallery.hang(picture)
 gallery.start()
 hangCharts(element('charts'), cluster)
 cluster.watch({ framed: follow })

@@ -4,33 +4,20 @@
  * to another node, or chosen by the arrow keys.
  */
 import type { FeedOwner } from './api.ts'
-import { FONT, type Picture } from './canvas.ts'
+import { clear, FONT, type Picture, type View } from './canvas.ts'
 import { BUSY_MS, type Cluster, type Socket } from './cluster.ts'
+import { Flights, type Point } from './flights.ts'
 import { colourOf, themeOf } from './palette.ts'
 
 /** More nodes are a heat grid. */
 export const MAX_TILES = 64
-const FLIGHT_MS = 650
-/** Dots in the air at once; more only jump. */
-const MAX_FLIGHTS = 200
 const NEAR = 12
-const still = matchMedia('(prefers-reduced-motion: reduce)')
 
 interface Box {
   readonly x: number
   readonly y: number
   readonly width: number
   readonly height: number
-}
-
-interface Point {
-  readonly x: number
-  readonly y: number
-}
-
-interface Flight {
-  readonly from: Point
-  readonly startedAt: number
 }
 
 export interface MapHandlers {
@@ -40,28 +27,35 @@ export interface MapHandlers {
 
 export class ClusterMap implements Picture {
   readonly canvas: HTMLCanvasElement
+  /** A picture of its own, above this one. */
+  readonly flights: Flights
   readonly #cluster: Cluster
   readonly #handlers: MapHandlers
   #boxes = new Map<number, Box>()
   readonly #dots = new Map<number, Point>()
-  readonly #flights = new Map<number, Flight>()
   #dragged: { socket: Socket; at: Point } | undefined
   #pressed: { socket: Socket; at: Point } | undefined
   #selected: number | undefined
+  /** Something is to be drawn that is not. */
+  #changed = true
 
-  constructor(canvas: HTMLCanvasElement, cluster: Cluster, handlers: MapHandlers) {
+  /** `air` lies above `canvas`, and is as large. */
+  constructor(canvas: HTMLCanvasElement, air: HTMLCanvasElement, cluster: Cluster, handlers: MapHandlers) {
     this.canvas = canvas
+    this.flights = new Flights(air)
     this.#cluster = cluster
     this.#handlers = handlers
     cluster.watch({
       moved: ({ id }) => {
         const from = this.#dots.get(id)
-        if (from === undefined || still.matches || this.#flights.size >= MAX_FLIGHTS) return
-        this.#flights.set(id, { from, startedAt: performance.now() })
+        if (from !== undefined) this.flights.begin(id, from)
       },
       ended: ({ id }) => {
         this.#dots.delete(id)
-        this.#flights.delete(id)
+        this.flights.end(id)
+      },
+      framed: () => {
+        this.#changed = true
       },
     })
     canvas.addEventListener('pointerdown', event => this.#down(event))
@@ -84,9 +78,13 @@ export class ClusterMap implements Picture {
     return this.#selected === undefined ? undefined : this.#cluster.sockets.get(this.#selected)
   }
 
-  draw(context: CanvasRenderingContext2D, width: number, height: number): void {
+  draw(context: CanvasRenderingContext2D, view: View): boolean {
+    const { width, height, fresh } = view
     const { nodes, owners } = this.#cluster
-    if (owners.length === 0) return
+    if (owners.length === 0) return false
+    if (!this.flights.land() && !this.#changed && !fresh) return true
+    this.#changed = false
+    clear(context, view)
     context.font = FONT
     const isNarrow = width < 480
     const gateway = {
@@ -108,6 +106,7 @@ export class ClusterMap implements Picture {
     else for (const node of nodes) this.#tile(context, node)
     if (dispatcher !== undefined) this.#tile(context, dispatcher)
     if (nodes.length <= MAX_TILES) this.#drawDots(context)
+    return true
   }
 
   #layTiles(area: Box, nodes: readonly FeedOwner[]): void {
@@ -206,55 +205,43 @@ export class ClusterMap implements Picture {
   }
 
   #drawDots(context: CanvasRenderingContext2D): void {
-    const places = new Map<number, number>()
     const now = this.#cluster.now()
-    const clock = performance.now()
     const radius = this.#cluster.sockets.size > 150 ? 3 : 5
-    const cell = radius * 2 + 4
-    const { ink } = themeOf()
+    this.flights.radius = radius
+    const places = new Map<number, number>()
+    const resting = new Map<number, { readonly busy: Point[]; readonly idle: Point[] }>()
     for (const socket of this.#cluster.sockets.values()) {
       const box = this.#boxes.get(socket.owner)
       if (box === undefined) continue
       const place = places.get(socket.owner) ?? 0
       places.set(socket.owner, place + 1)
-      const columns = Math.max(1, Math.floor((box.width - 20) / cell))
-      const rows = Math.max(1, Math.floor((box.height - 34) / cell))
-      const row = Math.floor(place / columns) % rows
-      const home = { x: box.x + 14 + (place % columns) * cell, y: box.y + 32 + row * cell }
-      const at = this.#flying(socket.id, home, clock)
-      this.#dots.set(socket.id, at)
-      if (this.#dragged?.socket.id === socket.id) continue
-      const role = this.#cluster.owner(socket.owner)?.role ?? 'node'
-      context.globalAlpha = now - socket.busyAt < BUSY_MS || this.#flights.has(socket.id) ? 1 : 0.45
-      dot(context, at, radius, colourOf(socket.owner, role))
-      if (socket.id !== this.#selected) continue
-      context.globalAlpha = 1
-      context.strokeStyle = ink
-      context.lineWidth = 2
-      context.beginPath()
-      context.arc(at.x, at.y, radius + 4, 0, 7)
-      context.stroke()
+      const home = homeOf(box, place, radius)
+      this.#dots.set(socket.id, home)
+      this.flights.aim(socket.id, home, this.#colour(socket.owner))
+      if (this.#dragged?.socket.id === socket.id || this.flights.has(socket.id)) continue
+      const group = resting.get(socket.owner) ?? { busy: [], idle: [] }
+      resting.set(socket.owner, group)
+      if (now - socket.busyAt < BUSY_MS) group.busy.push(home)
+      else group.idle.push(home)
     }
-    context.globalAlpha = 1
-    if (this.#dragged === undefined) return
-    const { socket, at } = this.#dragged
-    dot(context, at, radius + 3, colourOf(socket.owner, 'node'))
+    for (const [owner, { busy, idle }] of resting) {
+      context.fillStyle = this.#colour(owner)
+      context.globalAlpha = 0.45
+      dots(context, idle, radius)
+      context.globalAlpha = 1
+      dots(context, busy, radius)
+    }
+    const selected = this.#selected === undefined ? undefined : this.#dots.get(this.#selected)
+    if (selected === undefined) return
+    context.strokeStyle = themeOf().ink
+    context.lineWidth = 2
+    context.beginPath()
+    context.arc(selected.x, selected.y, radius + 4, 0, 7)
+    context.stroke()
   }
 
-  #flying(id: number, home: Point, clock: number): Point {
-    const flight = this.#flights.get(id)
-    if (flight === undefined) return home
-    const part = (clock - flight.startedAt) / FLIGHT_MS
-    if (part >= 1) {
-      this.#flights.delete(id)
-      return home
-    }
-    const eased = 1 - (1 - part) ** 3
-    const rise = Math.sin(Math.PI * eased) * 26
-    return {
-      x: flight.from.x + (home.x - flight.from.x) * eased,
-      y: flight.from.y + (home.y - flight.from.y) * eased - rise,
-    }
+  #colour(owner: number): string {
+    return colourOf(owner, this.#cluster.owner(owner)?.role ?? 'node')
   }
 
   #ownerAt({ x, y }: Point): FeedOwner | undefined {
@@ -295,6 +282,8 @@ export class ClusterMap implements Picture {
     const { socket, at: from } = this.#pressed
     if (this.#dragged !== undefined || Math.hypot(at.x - from.x, at.y - from.y) > 4) {
       this.#dragged = { socket, at }
+      this.flights.dragged = { at, colour: this.#colour(socket.owner) }
+      this.#changed = true
     }
   }
 
@@ -304,7 +293,7 @@ export class ClusterMap implements Picture {
     this.#drop()
     if (pressed === undefined) return
     if (dragged === undefined) {
-      this.#selected = pressed.socket.id
+      this.#select(pressed.socket.id)
       return this.#handlers.chosen(pressed.socket)
     }
     const owner = this.#ownerAt({ x: event.offsetX, y: event.offsetY })
@@ -315,6 +304,13 @@ export class ClusterMap implements Picture {
   #drop(): void {
     this.#pressed = undefined
     this.#dragged = undefined
+    this.flights.dragged = undefined
+    this.#changed = true
+  }
+
+  #select(id: number | undefined): void {
+    this.#selected = id
+    this.#changed = true
   }
 
   /** Left and right choose a socket, Enter shows it, a digit shifts it to the node of that number. */
@@ -324,7 +320,7 @@ export class ClusterMap implements Picture {
     const step = event.key === 'ArrowRight' || event.key === 'ArrowDown' ? 1 : -1
     if (event.key.startsWith('Arrow') && all.length > 0) {
       event.preventDefault()
-      this.#selected = all[(index + step + all.length) % all.length]?.id
+      this.#select(all[(index + step + all.length) % all.length]?.id)
       return
     }
     const socket = all[index]
@@ -356,9 +352,20 @@ function rounded(context: CanvasRenderingContext2D, { x, y, width, height }: Box
   context.roundRect(x, y, width, height, Math.min(radius, height / 2, width / 2))
 }
 
-function dot(context: CanvasRenderingContext2D, { x, y }: Point, radius: number, colour: string): void {
-  context.fillStyle = colour
+/** All at once, for a fill of its own each costs ten times as much. */
+function dots(context: CanvasRenderingContext2D, places: readonly Point[], radius: number): void {
   context.beginPath()
-  context.arc(x, y, radius, 0, 7)
+  for (const { x, y } of places) {
+    context.moveTo(x + radius, y)
+    context.arc(x, y, radius, 0, 7)
+  }
   context.fill()
+}
+
+function homeOf(box: Box, place: number, radius: number): Point {
+  const cell = radius * 2 + 4
+  const columns = Math.max(1, Math.floor((box.width - 20) / cell))
+  const rows = Math.max(1, Math.floor((box.height - 34) / cell))
+  const row = Math.floor(place / columns) % rows
+  return { x: box.x + 14 + (place % columns) * cell, y: box.y + 32 + row * cell }
 }

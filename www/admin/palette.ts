@@ -51,3 +51,10 @@ export function hueOf(index: number): string {
   const hues = dark.matches ? DARK : LIGHT
   return hues[index % hues.length] as string
 }
+
+/** What can be read on a colour of ours: white on the dark ones (relative luminance of WCAG 2). */
+export function inkOn(colour: string): string {
+  const channels = [1, 3, 5].map(at => (Number.parseInt(colour.slice(at, at + 2), 16) / 255) ** 2.2)
+  const [red = 0, green = 0, blue = 0] = channels
+  return 0.2126 * red + 0.7152 * green + 0.0722 * blue < 0.2 ? '#ffffff' : '#07131a'
+}

@@ -2,18 +2,20 @@
  * The unbroken staircase: the octets of one connection that its client has acknowledged, over time, each stretch in the colour
  * of the owner that sent it; a hairline at each shift with its pause, and ticks where something was sent again.
  */
+import { formatDuration, formatOctets } from '../../dispatcher/admin/amounts.ts'
 import type { FeedShift } from './api.ts'
-import { FONT, type Picture } from './canvas.ts'
+import { clear, FONT, type Picture, type View } from './canvas.ts'
 import type { Cluster, Socket } from './cluster.ts'
-import { msText, octetsText } from './format.ts'
-import { colourOf, themeOf } from './palette.ts'
+import { colourOf, inkOn, themeOf } from './palette.ts'
 
 /** Ten a second: ten minutes; of a longer one the beginning is thinned out. */
 const MAX_SAMPLES = 6_000
 /** Hairlines, the newest: a connection that is watched for days may be shifted without end. */
 const MAX_SHIFTS = 1_000
 const LEAST_SPAN_MS = 12_000
-const PAD = { left: 64, right: 14, top: 30, bottom: 26 }
+const PAD = { left: 64, right: 14, top: 30, bottom: 48 }
+/** Below the plot: who sent it, by name as well as by colour. */
+const RIBBON = { gap: 4, height: 18 }
 
 interface Sample {
   readonly at: number
@@ -31,6 +33,9 @@ export class Staircase implements Picture {
   #ended = false
   #done = 0
   #longestPauseMs = 0
+  /** Something is to be drawn that is not; and the span in ms of what was drawn last. */
+  #changed = true
+  #drawnSpan = Number.NaN
   /** Of the download, where that is known. */
   size = 0
 
@@ -39,7 +44,9 @@ export class Staircase implements Picture {
     this.#cluster = cluster
     cluster.watch({
       ended: ({ id }) => {
-        if (id === this.#id) this.#ended = true
+        if (id !== this.#id) return
+        this.#ended = true
+        this.#changed = true
       },
       framed: frame => {
         for (const shift of frame.shifts) if (shift[0] === this.#id) this.#add(shift)
@@ -106,19 +113,30 @@ export class Staircase implements Picture {
     if (socket === undefined || this.#ended) return
     const { octets, owner, retransmissions } = socket
     this.#samples.push({ at, octets, owner, retransmissions })
+    this.#changed = true
     if (this.#samples.length > MAX_SAMPLES) {
       this.#samples = this.#samples.filter((_, index) => index % 2 === 0 || index > MAX_SAMPLES / 2)
     }
   }
 
-  draw(context: CanvasRenderingContext2D, width: number, height: number): void {
+  /** Anew when something came, and when time has moved it by a pixel of the screen. */
+  draw(context: CanvasRenderingContext2D, view: View): boolean {
+    const { width, height, ratio, fresh } = view
     const first = this.#samples[0]
     const last = this.#samples.at(-1)
-    const theme = themeOf()
-    context.font = FONT
-    if (first === undefined || last === undefined) return
+    if (first === undefined || last === undefined) {
+      if (fresh) this.#invite(context, view)
+      return true
+    }
     const end = this.#ended || this.size <= last.octets ? last.at : this.#cluster.now()
     const span = Math.max(LEAST_SPAN_MS, (end - first.at) * 1.04)
+    const moved = Math.abs(1 - span / this.#drawnSpan) * width * ratio
+    if (!fresh && !this.#changed && !(moved >= 1)) return true
+    this.#changed = false
+    this.#drawnSpan = span
+    clear(context, view)
+    const theme = themeOf()
+    context.font = FONT
     const most = Math.max(this.size, last.octets, 65_536) * 1.03
     const x = (at: number) => PAD.left + ((at - first.at) / span) * (width - PAD.left - PAD.right)
     const y = (octets: number) => height - PAD.bottom - (octets / most) * (height - PAD.top - PAD.bottom)
@@ -127,11 +145,12 @@ export class Staircase implements Picture {
     this.#hairlines(context, x, height)
     context.fillStyle = theme.bad
     for (const { at } of resent(this.#samples)) context.fillRect(x(at) - 1, height - PAD.bottom - 7, 2, 7)
-    if (this.#ended) return
+    if (this.#ended) return true
     context.fillStyle = this.#colour(last.owner)
     context.beginPath()
     context.arc(x(last.at), y(last.octets), 4.5, 0, 7)
     context.fill()
+    return true
   }
 
   #colour(owner: number): string {
@@ -158,14 +177,14 @@ export class Staircase implements Picture {
       const at = Math.round(y(octets)) + 0.5
       context.moveTo(PAD.left, at)
       context.lineTo(width - PAD.right, at)
-      context.fillText(octetsText(octets), PAD.left - 8, at)
+      context.fillText(formatOctets(octets), PAD.left - 8, at)
     }
     context.stroke()
     context.textAlign = 'center'
     const seconds = [1, 2, 5, 10, 20, 30, 60, 120, 300, 600].find(each => span / 1000 / each <= 8) ?? 1_800
     for (let second = seconds; second * 1000 < span * 0.985; second += seconds) {
       const at = PAD.left + ((second * 1000) / span) * (width - PAD.left - PAD.right)
-      context.fillText(`${second} s`, at, height - PAD.bottom / 2 + 2)
+      context.fillText(`${second} s`, at, height - 11)
     }
     context.textAlign = 'left'
   }
@@ -194,13 +213,32 @@ export class Staircase implements Picture {
     context.fillStyle = colour
     context.fill()
     context.globalAlpha = 1
-    const name = this.#cluster.name(last.owner)
-    const room = x(last.at) - x(first.at)
-    if (context.measureText(name).width > room - 8) return
+    this.#ribbon(context, last.owner, x(first.at), x(last.at), height - PAD.bottom + RIBBON.gap)
+  }
+
+  #ribbon(context: CanvasRenderingContext2D, owner: number, from: number, to: number, top: number): void {
+    const colour = this.#colour(owner)
     context.fillStyle = colour
-    context.textBaseline = 'alphabetic'
+    context.fillRect(from, top, Math.max(1, to - from - 1), RIBBON.height)
+    const fits = (text: string) => context.measureText(text).width < to - from - 8
+    const text = [this.#cluster.name(owner), `${owner}`].find(fits)
+    if (text === undefined) return
+    context.fillStyle = inkOn(colour)
+    context.textBaseline = 'middle'
     context.textAlign = 'center'
-    context.fillText(name, (x(first.at) + x(last.at)) / 2, height - PAD.bottom - 10)
+    context.fillText(text, (from + to) / 2, top + RIBBON.height / 2 + 1)
+    context.textAlign = 'left'
+  }
+
+  /** Nothing to show yet. */
+  #invite(context: CanvasRenderingContext2D, view: View): void {
+    clear(context, view)
+    context.font = FONT
+    context.fillStyle = themeOf().soft
+    context.textAlign = 'center'
+    context.textBaseline = 'middle'
+    const { width, height } = view
+    context.fillText('Start a demo download: it is drawn here as it goes.', width / 2, height / 2, width - 20)
     context.textAlign = 'left'
   }
 
@@ -215,10 +253,10 @@ export class Staircase implements Picture {
       context.lineWidth = 1
       context.beginPath()
       context.moveTo(at, PAD.top - 10)
-      context.lineTo(at, height - PAD.bottom)
+      context.lineTo(at, height - PAD.bottom + RIBBON.gap + RIBBON.height)
       context.stroke()
       context.globalAlpha = 1
-      const text = msText(ms - committedMs)
+      const text = formatDuration(ms - committedMs)
       const wide = context.measureText(text).width
       if (at - wide / 2 < free) continue
       free = at + wide / 2 + 6

@@ -1,10 +1,11 @@
 /** The tables: nodes from the feed; connections and objects as the server searches, sorts and pages them. */
+import { formatDuration, formatOctets } from '../../dispatcher/admin/amounts.ts'
 import * as acts from './acts.ts'
 import { api, type ConnectionReport, type ConnectionsPage, type FeedOwner, type ObjectReport } from './api.ts'
-import { type Cluster, STATES } from './cluster.ts'
+import type { Cluster } from './cluster.ts'
 import { Name } from './detail.tsx'
 import { messageOf } from './dialog.tsx'
-import { ageText, countText, msText, octetsText } from './format.ts'
+import { countText } from './format.ts'
 import { Component, h } from './vendor/preact.js'
 
 const PAGE = 15
@@ -43,12 +44,12 @@ export function Nodes({ cluster }: { readonly cluster: Cluster }) {
               <td>{owner.address}</td>
               <td class="number">{countText(owner.connections)}</td>
               <td class="number">{countText(owner.requests)}</td>
-              <td class="number">{octetsText(owner.octets)}</td>
+              <td class="number">{formatOctets(owner.octets)}</td>
               <td class="number" title={`${owner.cacheObjects} objects`}>
-                {owner.role === 'node' ? octetsText(owner.cacheOctets) : '–'}
+                {owner.role === 'node' ? formatOctets(owner.cacheOctets) : '–'}
               </td>
-              <td class="number">{octetsText(owner.rssOctets)}</td>
-              <td class="number">{msText(owner.lagMs)}</td>
+              <td class="number">{formatOctets(owner.rssOctets)}</td>
+              <td class="number">{formatDuration(owner.lagMs)}</td>
               <td class="acts">
                 {owner.role === 'node' && owner.state !== 'down' && <NodeActs node={owner} />}
               </td>
@@ -200,11 +201,11 @@ export class Connections extends Component<ConnectionsProps, ConnectionsState> {
         <td>
           <Name owner={owner} cluster={cluster} />
         </td>
-        <td class={STATES.indexOf(state) === 3 ? '' : 'soft'}>{state}</td>
-        <td class="number">{srttMs === null ? '–' : msText(srttMs)}</td>
-        <td class="number">{octetsText(octetsSent)}</td>
+        <td class={state === 'ESTABLISHED' ? '' : 'soft'}>{state}</td>
+        <td class="number">{srttMs === null ? '–' : formatDuration(srttMs)}</td>
+        <td class="number">{formatOctets(octetsSent)}</td>
         <td class="number">{shifts}</td>
-        <td class="number">{since === null ? '–' : ageText(Date.now() - since)}</td>
+        <td class="number">{since === null ? '–' : formatDuration(Date.now() - since)}</td>
         <td class="request">{request}</td>
         <td class="acts">
           <button
@@ -294,7 +295,7 @@ export class Objects extends Component<{ readonly cluster: Cluster }, ObjectsSta
             {objects.map(({ path, octets, hits, holders }) => (
               <tr key={path}>
                 <td class="request">{path}</td>
-                <td class="number">{octetsText(octets)}</td>
+                <td class="number">{formatOctets(octets)}</td>
                 <td class="number">{countText(hits)}</td>
                 <td class="holders">
                   {holders.map(owner => (
