@@ -28,9 +28,9 @@ const FLAGS = {
 }
 const WAIT = { timeout: 30_000 }
 
-/** Slow downloads that go on while the page is looked at. */
+/** Slow downloads that go on while the page is looked at: a minute and a half. */
 function load({ clientNamespace, vip }: ClusterState): Server[] {
-  const args = ['-sS', '-o', '/dev/null', '--limit-rate', '200k', `http://${vip}/downloads/gyre-sample.bin`]
+  const args = ['-sS', '-o', '/dev/null', '--limit-rate', '60k', `http://${vip}/downloads/gyre-sample.bin`]
   return Array.from({ length: 4 }, () => new Server(...inNamespace(clientNamespace, 'curl', args)))
 }
 
@@ -49,6 +49,43 @@ async function dragShifts(page: Page): Promise<number> {
   await page.waitForSelector(`#told p:has-text("lives at node${to} now")`, WAIT)
   await until(page, `gyre.cluster.sockets.get(${id}).owner === ${to}`)
   return to
+}
+
+/** Arrows choose a socket on the map, and a digit shifts it to the node of that number. */
+async function keysShift(page: Page): Promise<number> {
+  await page.focus('#map')
+  const movable = 'gyre.map.selected?.state === 3 && gyre.map.selected.id !== gyre.staircase.id'
+  for (let presses = 0; presses < 50 && !(await ask<boolean>(page, movable)); presses++) {
+    await page.keyboard.press('ArrowRight')
+  }
+  const { id, owner } = await ask<{ id: number; owner: number }>(page, 'gyre.map.selected')
+  const to = 1 + (owner % 3)
+  await page.keyboard.press(`${to}`)
+  await until(page, `gyre.cluster.sockets.get(${id}).owner === ${to}`)
+  return id
+}
+
+/** Who accepted it, and each of its shifts down to the first packet at the new owner. */
+async function lifeIsTold(page: Page, id: number): Promise<void> {
+  const client = await ask<string>(page, `gyre.cluster.sockets.get(${id}).client`)
+  await page.fill('#connections input', client)
+  await page.click(`#connections .link:has-text("${client}")`)
+  await page.waitForSelector('dialog :text("by dispatcher")', WAIT)
+  // One that the dispatcher began, and one that we did.
+  await until(page, `document.querySelectorAll('dialog .falls tbody tr').length >= 2`)
+  const firstPacket = `document.querySelector('dialog .falls tbody tr:last-child td:last-child').innerText`
+  await until(page, `/^[0-9.]+ (µs|ms|s)$/.test(${firstPacket})`)
+  await page.waitForSelector('dialog .tcp dt:has-text("cwnd")', WAIT)
+  await page.keyboard.press('Escape')
+  await page.fill('#connections input', '')
+}
+
+/** Nothing is wider than a phone. */
+async function fitsAPhone(page: Page): Promise<void> {
+  const before = page.viewportSize()
+  await page.setViewportSize({ width: 360, height: 800 })
+  await until(page, 'document.documentElement.scrollWidth <= innerWidth')
+  if (before !== null) await page.setViewportSize(before)
 }
 
 async function drainEmpties(page: Page, node: number): Promise<void> {
@@ -86,6 +123,8 @@ inBrowser(`the dashboard${missing === undefined ? '' : ` (skipped: ${missing})`}
         const clients = load(state)
         await figuresMove(page)
         const to = await dragShifts(page)
+        await lifeIsTold(page, await keysShift(page))
+        await fitsAPhone(page)
         await drainEmpties(page, to)
         await page.waitForSelector('#facts:has-text("✓ as published")', { timeout: 45_000 })
         expect(await ask(page, 'gyre.cluster.demo')).toMatchObject({ state: 'whole', resets: 0, error: '' })

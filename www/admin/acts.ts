@@ -2,6 +2,7 @@
 import { formatDuration } from '../../dispatcher/admin/amounts.ts'
 import { ApiError, api, type EndHow, type FeedOwner, hasToken } from './api.ts'
 import { askForToken, choose, confirm, messageOf, type Question, tell } from './dialog.tsx'
+import { numbered } from './format.ts'
 
 const DRAIN_POLL_MS = 250
 
@@ -42,7 +43,7 @@ export async function shiftSomewhere(
 export function drain(node: FeedOwner): Promise<void> {
   const question = {
     title: `Drain ${node.name}?`,
-    text: `Its ${node.connections} connections move to the other nodes, and it takes no new ones until you undrain it.`,
+    text: `${numbered(node.connections, 'connection')} of it move to the other nodes, and it takes no new ones until you undrain it.`,
     yes: `Drain ${node.name}`,
   }
   return act(question, async () => {
@@ -73,7 +74,7 @@ export function end(node: FeedOwner, how: EndHow): Promise<void> {
     },
     SIGKILL: {
       title: `Kill ${node.name} without warning?`,
-      text: `As a crash would: its ${node.connections} connections are lost, for their state dies with it.`,
+      text: `As a crash would: ${numbered(node.connections, 'connection')} of it would be lost, for the state dies with the process. Its client is reset, and has to begin anew.`,
       yes: `Kill ${node.name}`,
       hurts: true,
     },
@@ -94,7 +95,7 @@ export function forget(path: string): Promise<void> {
     const { nodes } = await api.forget(path)
     return nodes.length === 0
       ? `No node had ${path} in memory.`
-      : `${path} left the memory of ${nodes.length} nodes.`
+      : `${path} left the memory of ${numbered(nodes.length, 'node')}.`
   })
 }
 

@@ -126,20 +126,19 @@ function Waterfalls({ moves, name }: WaterfallsProps) {
   const longest = Math.max(0.001, ...moves.map(([, , , , , , ms]) => ms))
   return (
     <div class="scroll">
+      <ul class="keys">
+        {STEPS.map((step, index) => (
+          <li key={step}>
+            <i class={`step${index}`} />
+            {step}
+          </li>
+        ))}
+      </ul>
       <table class="falls">
         <thead>
           <tr>
-            <th>Move</th>
-            <th class="wide">
-              <ul class="keys">
-                {STEPS.map((step, index) => (
-                  <li key={step}>
-                    <i class={`step${index}`} />
-                    {step}
-                  </li>
-                ))}
-              </ul>
-            </th>
+            <th>who</th>
+            <th class="wide">from its start on</th>
             <th class="number">prepared</th>
             <th class="number">commit</th>
             <th class="number">first packet</th>

@@ -7,6 +7,11 @@ export function countText(count: number): string {
   return count.toFixed(1)
 }
 
+/** `1 socket`, `2,000 sockets`. */
+export function numbered(count: number, noun: string): string {
+  return `${countText(count)} ${noun}${count === 1 ? '' : 's'}`
+}
+
 export function shareText(share: number | null): string {
   return share === null ? '–' : `${(share * 100).toFixed(share < 0.1 ? 1 : 0)} %`
 }

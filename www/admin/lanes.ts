@@ -6,6 +6,7 @@
 import type { FeedShift } from './api.ts'
 import { FONT, type Picture, type View } from './canvas.ts'
 import { BUSY_MS, type Cluster, type Socket } from './cluster.ts'
+import { numbered } from './format.ts'
 import { colourOf, themeOf } from './palette.ts'
 
 const SPAN_MS = 60_000
@@ -150,13 +151,13 @@ export class Lanes implements Picture {
       context.fillText(name, 0, band > 32 ? middle - 8 : middle, LABEL_WIDTH - 14)
       if (band <= 32) continue
       context.fillStyle = state === 'up' ? theme.soft : theme.bad
-      const said = connections === 1 ? '1 socket' : `${connections.toLocaleString('en')} sockets`
-      context.fillText(state === 'up' ? said : state, 0, middle + 9, LABEL_WIDTH - 14)
+      const said = state === 'up' ? numbered(connections, 'socket') : state
+      context.fillText(said, 0, middle + 9, LABEL_WIDTH - 14)
     }
     context.fillStyle = theme.soft
     const plot = width - LABEL_WIDTH
     const y = height - AXIS_HEIGHT / 2 + 2
-    for (const seconds of AXIS_SECONDS) {
+    for (const seconds of plot < 420 ? AXIS_SECONDS.filter(each => each % 30 === 0) : AXIS_SECONDS) {
       const x = width - (plot * seconds * 1000) / SPAN_MS
       context.textAlign = seconds * 1000 === SPAN_MS ? 'left' : 'center'
       context.fillText(`${seconds} s ago`, x, y)
@@ -179,8 +180,11 @@ export class Lanes implements Picture {
     context.beginPath()
     context.rect(left, 0, layout.right - left, layout.height)
     context.clip()
-    context.clearRect(left, 0, layout.right - left, layout.height)
-    context.fillStyle = themeOf().sunk
+    const { card, sunk } = themeOf()
+    // Nothing may be transparent: what is moved would be seen through it.
+    context.fillStyle = card
+    context.fillRect(left, 0, layout.right - left, layout.height)
+    context.fillStyle = sunk
     for (const top of layout.tops.values()) context.fillRect(left, top, layout.right - left, layout.band)
     this.#drawPieces(context, layout, left, pieces)
     this.#drawClones(context, layout, strokes)

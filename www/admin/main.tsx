@@ -7,7 +7,7 @@ import { hangCharts } from './charts.ts'
 import { Cluster } from './cluster.ts'
 import { Name, showDetail } from './detail.tsx'
 import { askForToken } from './dialog.tsx'
-import { countText, shareText } from './format.ts'
+import { countText, numbered, shareText } from './format.ts'
 import { Lanes } from './lanes.ts'
 import { Link } from './link.ts'
 import { ClusterMap } from './map.ts'
@@ -85,7 +85,7 @@ function Top() {
     <Fragment>
       <span class={cluster.live ? 'live' : 'live off'} role="status">
         {cluster.live
-          ? `live · ${dispatcher?.name ?? ''}, ${cluster.nodes.length} nodes`
+          ? `live · ${dispatcher?.name ?? ''}, ${numbered(cluster.nodes.length, 'node')}`
           : `no word from the dispatcher${since}; trying again…`}
       </span>
       <span class="grow" />
@@ -216,7 +216,7 @@ function Counts() {
       A sample: {countText(sampled)} of {countText(connections)} sockets are drawn; all shifts are counted.
     </span>
   ) : (
-    <span>All {countText(connections)} sockets are drawn.</span>
+    <span>{connections === 0 ? 'No socket yet.' : 'Every socket is drawn.'}</span>
   )
 }
 
@@ -228,7 +228,11 @@ function Strip() {
     value === null || value === undefined ? '–' : text(value)
   return (
     <dl>
-      <Glance name="Sockets" value={countText(connections)} about={`at ${cluster.nodes.length} nodes`} />
+      <Glance
+        name="Sockets"
+        value={countText(connections)}
+        about={`at ${numbered(cluster.nodes.length, 'node')}`}
+      />
       <Glance name="Requests" value={orNone(last?.requests, countText)} about="a second" />
       <Glance name="Sent" value={orNone(last?.octets, formatOctets)} about="a second" />
       <Glance

@@ -233,7 +233,7 @@ export class Staircase implements Picture {
   /** Nothing to show yet. */
   #invite(context: CanvasRenderingContext2D, view: View): void {
     clear(context, view)
-    context.font = FONT
+    context.font = FONT.replace('12px', '15px')
     context.fillStyle = themeOf().soft
     context.textAlign = 'center'
     context.textBaseline = 'middle'

@@ -5,7 +5,7 @@ import { api, type ConnectionReport, type ConnectionsPage, type FeedOwner, type 
 import type { Cluster } from './cluster.ts'
 import { Name } from './detail.tsx'
 import { messageOf } from './dialog.tsx'
-import { countText } from './format.ts'
+import { countText, numbered } from './format.ts'
 import { Component, h } from './vendor/preact.js'
 
 const PAGE = 15
@@ -155,7 +155,7 @@ export class Connections extends Component<ConnectionsProps, ConnectionsState> {
               this.#typed = setTimeout(() => this.#change({ filter }), TYPED_MS)
             }}
           />
-          <span aria-live="polite">{page === undefined ? '' : `${countText(page.total)} connections`}</span>
+          <span aria-live="polite">{page === undefined ? '' : numbered(page.total, 'connection')}</span>
           {failure !== '' && <span class="bad">{failure}</span>}
         </p>
         <div class="scroll">
