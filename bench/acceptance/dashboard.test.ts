@@ -169,7 +169,7 @@ inBrowser(`the dashboard${missing === undefined ? '' : ` (skipped: ${missing})`}
           viewport: { width: 1360, height: 1500 },
         })
         await page.waitForSelector('#counts:has-text("of 10,000 sockets")')
-        await until(page, 'gyre.gallery.costs.length > 200')
+        await until(page, 'gyre.gallery.costs.length > 100')
         const { sockets, shifted, costs } = await ask<{ sockets: number; shifted: number; costs: number[] }>(
           page,
           '({ sockets: gyre.cluster.sockets.size, shifted: gyre.cluster.shifted, costs: gyre.gallery.costs })',
@@ -177,9 +177,10 @@ inBrowser(`the dashboard${missing === undefined ? '' : ` (skipped: ${missing})`}
         expect(sockets).toBeLessThanOrEqual(500)
         expect(sockets).toBeGreaterThan(250)
         expect(shifted).toBeGreaterThan(500)
-        // 50 frames a second leave 20 ms to each; what is measured is our own script, as the machine may be busy.
+        // 50 frames a second leave 20 ms to each, half of it to the browser. What is measured is our own script, not how often
+        // a busy machine lets the browser show a frame; it takes 0.6 ms, as most frames move the lanes and nothing else.
         const median = costs.sort((a, b) => a - b)[costs.length >> 1] as number
-        expect(median).toBeLessThan(20)
+        expect(median).toBeLessThan(10)
         expect(errors).toEqual([])
       })
     } finally {

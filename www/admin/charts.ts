@@ -15,6 +15,8 @@ interface Line {
   readonly label: string
   readonly colour: string
   readonly value: (figures: FeedFigures) => number | null
+  /** For a line that may lie on another one. */
+  readonly dash?: number[]
 }
 
 interface ChartSpec {
@@ -51,18 +53,19 @@ const SPECS: readonly ChartSpec[] = [
     text: countText,
     lines: () => [
       { label: 'shifts', colour: hueOf(0), value: ({ shifts }) => shifts },
-      { label: 'clones', colour: hueOf(1), value: ({ clones }) => clones },
+      { label: 'clones', colour: hueOf(1), value: ({ clones }) => clones, dash: [5, 5] },
     ],
   },
   {
     title: 'Shifts refused a second',
     about: 'by reason; the connection stays where it is',
     text: countText,
+    most: 1,
     lines: refusalLines,
   },
   {
     title: 'Pause of a shift',
-    about: 'from COMMIT to the first packet at the new owner, last minute',
+    about: 'from COMMIT to the new owner’s word, last minute',
     text: formatDuration,
     lines: () => [
       { label: 'half below', colour: hueOf(0), value: ({ pauseP50Ms }) => pauseP50Ms },
@@ -71,7 +74,7 @@ const SPECS: readonly ChartSpec[] = [
   },
   {
     title: 'Relayed and remembered',
-    about: 'packets of clients that went through another owner; look-ups found in memory',
+    about: 'share of clients’ packets, and of look-ups',
     text: percent,
     most: 100,
     lines: () => [
@@ -205,8 +208,9 @@ class Chart {
       ],
       series: [
         {},
-        ...lines.map(({ label, colour }) => ({
+        ...lines.map(({ label, colour, dash = [] }) => ({
           label,
+          dash,
           stroke: colour,
           width: 1.75,
           points: { show: false },

@@ -303,8 +303,13 @@ export class Lanes implements Picture {
     for (const [owner, slots] of this.#slots) {
       while (slots.length > 0 && slots.at(-1) === undefined) slots.pop()
       let capacity = this.#capacity(owner)
-      if (slots.length < capacity / 3) capacity = MIN_SLOTS
-      while (capacity < slots.length) capacity = Math.ceil(capacity * 1.5)
+      let needed = slots.length
+      if (needed < capacity / 3) {
+        // Not before the threads that were there have left the picture.
+        for (const piece of this.#pieces) if (piece.owner === owner) needed = Math.max(needed, piece.slot + 1)
+        if (needed < capacity / 3) capacity = MIN_SLOTS
+      }
+      while (capacity < needed) capacity = Math.ceil(capacity * 1.5)
       this.#capacities.set(owner, capacity)
     }
   }

@@ -11,6 +11,8 @@ import { colourOf, themeOf } from './palette.ts'
 
 /** More nodes are a heat grid. */
 export const MAX_TILES = 64
+/** More nodes stand in several columns. */
+const MAX_COLUMN = 8
 const NEAR = 12
 
 interface Box {
@@ -87,20 +89,16 @@ export class ClusterMap implements Picture {
     clear(context, view)
     context.font = FONT
     const isNarrow = width < 480
-    const gateway = {
-      x: isNarrow ? 6 : width * 0.16,
-      y: height * 0.42,
-      width: isNarrow ? 64 : 84,
-      height: 40,
-    }
-    const clients = { x: isNarrow ? -20 : 10, y: height * 0.62, width: 0, height: 0 }
+    const middle = isNarrow ? 78 : 104
+    const gatewayLeft = isNarrow ? 14 : 72
+    const gateway = { x: gatewayLeft, y: height * 0.58, width: middle, height: 40 }
+    const top = { x: gatewayLeft, y: 4, width: isNarrow ? middle : middle + 40, height: height * 0.24 }
+    const left = gatewayLeft + middle + (isNarrow ? 40 : width * 0.16)
     this.#boxes = new Map()
-    const left = isNarrow ? 84 : width * 0.32
-    this.#layTiles({ x: left, y: height * 0.3, width: width - left - 4, height: height * 0.7 - 4 }, nodes)
+    this.#layTiles({ x: left, y: 4, width: width - left - 4, height: height - 8 }, nodes)
     const dispatcher = owners.find(({ role }) => role === 'dispatcher')
-    const top = { x: left, y: 4, width: Math.min(190, width - left - 4), height: height * 0.2 }
     if (dispatcher !== undefined) this.#boxes.set(dispatcher.id, top)
-    this.#paths(context, centre(gateway), centre(top), clients)
+    this.#paths(context, gateway, top, isNarrow)
     this.#plainBox(context, gateway, 'gateway')
     if (nodes.length > MAX_TILES) this.#heat(context, nodes)
     else for (const node of nodes) this.#tile(context, node)
@@ -111,7 +109,9 @@ export class ClusterMap implements Picture {
 
   #layTiles(area: Box, nodes: readonly FeedOwner[]): void {
     if (nodes.length === 0) return
-    const columns = Math.max(1, Math.round(Math.sqrt((nodes.length * area.width) / area.height / 1.5)))
+    // In one column as long as that is legible, so that the way to each can be seen.
+    const square = Math.max(1, Math.round(Math.sqrt((nodes.length * area.width) / area.height / 1.5)))
+    const columns = nodes.length <= MAX_COLUMN ? 1 : square
     const rows = Math.ceil(nodes.length / columns)
     const gap = nodes.length > MAX_TILES ? 3 : 10
     const width = (area.width - gap * (columns - 1)) / columns
@@ -123,30 +123,52 @@ export class ClusterMap implements Picture {
     }
   }
 
-  /** Dashed: before a shift; whole: after it. Its width says how much each node sends now. */
-  #paths(context: CanvasRenderingContext2D, gateway: Point, dispatcher: Point, clients: Point): void {
-    const { line, soft } = themeOf()
-    const from = { x: gateway.x, y: gateway.y }
-    context.lineWidth = 1.5
+  /** Dashed: before a shift, through the dispatcher; whole: after it, and its width says how much each node sends now. */
+  #paths(context: CanvasRenderingContext2D, gateway: Box, dispatcher: Box, isNarrow: boolean): void {
+    const { soft } = themeOf()
+    const entry = { x: gateway.x, y: gateway.y + gateway.height / 2 }
     context.strokeStyle = soft
-    context.globalAlpha = 0.6
-    curve(context, { x: clients.x, y: gateway.y }, from)
+    context.lineWidth = 2
+    line(context, { x: isNarrow ? 0 : 50, y: entry.y }, entry)
+    if (!isNarrow) {
+      context.fillStyle = soft
+      context.textBaseline = 'middle'
+      context.fillText('clients', 0, entry.y)
+    }
+    context.lineWidth = 1.25
     context.setLineDash([4, 5])
-    curve(context, from, dispatcher)
+    const above = gateway.x + gateway.width / 2
+    line(context, { x: above, y: gateway.y }, { x: above, y: dispatcher.y + dispatcher.height })
+    const { nodes } = this.#cluster
+    if (nodes.length > MAX_TILES) return context.setLineDash([])
+    const firsts = nodes.filter(({ id }) => this.#leftmost(id))
+    const from = { x: dispatcher.x + dispatcher.width, y: dispatcher.y + dispatcher.height / 2 }
+    context.globalAlpha = 0.55
+    for (const { id } of firsts) {
+      const box = this.#boxes.get(id) as Box
+      curve(context, from, { x: box.x, y: box.y + box.height * 0.35 })
+    }
     context.setLineDash([])
-    if (this.#cluster.nodes.length <= MAX_TILES) {
-      const most = Math.max(1, ...this.#cluster.nodes.map(({ octets }) => octets))
-      for (const { id, role, octets } of this.#cluster.nodes) {
-        const box = this.#boxes.get(id)
-        if (box === undefined) continue
-        context.strokeStyle = octets > 0 ? colourOf(id, role) : line
-        context.lineWidth = octets > 0 ? 1 + 4 * Math.sqrt(octets / most) : 1
-        context.globalAlpha = octets > 0 ? 0.6 : 0.9
-        curve(context, from, { x: box.x, y: box.y + box.height / 2 })
-      }
+    const out = { x: gateway.x + gateway.width, y: entry.y }
+    const most = Math.max(1, ...nodes.map(({ octets }) => octets))
+    for (const { id, role, octets } of firsts) {
+      const box = this.#boxes.get(id) as Box
+      context.strokeStyle = colourOf(id, role)
+      context.lineWidth = octets > 0 ? 1.5 + 5 * Math.sqrt(octets / most) : 1.25
+      context.globalAlpha = octets > 0 ? 0.75 : 0.35
+      curve(context, out, { x: box.x, y: box.y + box.height * 0.65 })
     }
     context.globalAlpha = 1
     context.lineWidth = 1
+  }
+
+  /** Nothing stands between it and the gateway. */
+  #leftmost(id: number): boolean {
+    const box = this.#boxes.get(id)
+    return (
+      box !== undefined &&
+      box.x === Math.min(...this.#cluster.nodes.map(each => this.#boxes.get(each.id)?.x ?? 0))
+    )
   }
 
   #plainBox(context: CanvasRenderingContext2D, box: Box, name: string): void {
@@ -335,8 +357,11 @@ export class ClusterMap implements Picture {
   }
 }
 
-function centre({ x, y, width, height }: Box): Point {
-  return { x: x + width / 2, y: y + height / 2 }
+function line(context: CanvasRenderingContext2D, from: Point, to: Point): void {
+  context.beginPath()
+  context.moveTo(from.x, from.y)
+  context.lineTo(to.x, to.y)
+  context.stroke()
 }
 
 function curve(context: CanvasRenderingContext2D, from: Point, to: Point): void {
