@@ -62,7 +62,7 @@ await withCluster(FLAGS, ({ admin, token, vip, clientNamespace }) =>
     for (let turn = 0; turn < SHIFTS; turn++) await shiftSome(page, client, turn)
     await shoot(page, 'staircase')
     await page.emulateMedia({ colorScheme: 'dark' })
-    await page.setViewportSize({ width: 1280, height: 1060 })
+    await page.setViewportSize({ width: 1280, height: 1130 })
     await page.locator('#lanes-title').evaluate(title => title.scrollIntoView())
     for (let turn = 0; turn < MORE_SHIFTS; turn++) {
       await shiftSome(page, client, turn)
