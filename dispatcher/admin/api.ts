@@ -345,7 +345,7 @@ export interface EndReport {
   readonly how: EndHow
 }
 
-/** SIGTERM: it gives its connections away first. SIGKILL: as a fault would end it, and its connections are lost. */
+/** SIGTERM: it gives its connections away first. SIGKILL: as a fault would end it, and others take its downloads up. */
 export type EndHow = 'SIGTERM' | 'SIGKILL'
 
 export interface EndRequest {

@@ -148,11 +148,26 @@ it('begins anew with an owner that was started again, and drops the sockets of o
   }
   source.down.add(2)
   const ended: number[] = []
-  for (let turn = 0; turn < 8; turn++) ended.push(...(await tick()).ended)
+  for (let turn = 0; turn < 25; turn++) ended.push(...(await tick()).ended)
   expect(ended.length).toBe(4)
   const { owners, sockets } = feed.full()
   expect(owners?.find(({ id }) => id === 2)).toMatchObject({ state: 'down', connections: 0 })
   expect(sockets.some(([, owner]) => owner === 2)).toBe(false)
+})
+
+it('keeps a socket whose owner died in the picture until another has taken it up', async () => {
+  source.open(9)
+  for (let turn = 0; turn < 3; turn++) await tick()
+  source.down.add(2)
+  const ended: number[] = []
+  for (let turn = 0; turn < 8; turn++) ended.push(...(await tick()).ended)
+  for (const connection of source.connections.values()) {
+    if (connection.owner === 2) Object.assign(connection, { owner: 1, shifts: connection.shifts + 1 })
+  }
+  for (let turn = 0; turn < 25; turn++) ended.push(...(await tick()).ended)
+  expect(ended).toEqual([])
+  expect(feed.full().sockets.length).toBe(9)
+  expect(feed.full().sockets.some(([, owner]) => owner === 2)).toBe(false)
 })
 
 it('hears what an owner has to say before it ends', async () => {

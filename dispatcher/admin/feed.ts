@@ -26,6 +26,8 @@ const MAX_ASKED = 32
 const SECOND_FRAMES = 10
 /** A socket that no owner tells of is between two of them, or has ended. */
 const MISSING_MS = 400
+/** Of an owner that has died: another may take it up (`dispatcher/recovery.ts`), which takes half a second. */
+const ORPHAN_MS = 2_000
 /** An owner that ends does not wait longer for us. */
 const FAREWELL_MS = 250
 /** Of the hashes of ids, 0 to 65535; the aim leaves room for connections in focus and for chance. */
@@ -273,7 +275,7 @@ export class Feed {
 
   #sweep(at: number): void {
     for (const socket of this.#sockets.values()) {
-      if (at < socket.missingAt + MISSING_MS) continue
+      if (at < socket.missingAt + (this.#known.has(socket.owner) ? MISSING_MS : ORPHAN_MS)) continue
       this.#sockets.delete(socket.id)
       this.#ended.push(socket.id)
     }

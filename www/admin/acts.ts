@@ -74,7 +74,7 @@ export function end(node: FeedOwner, how: EndHow): Promise<void> {
     },
     SIGKILL: {
       title: `Kill ${node.name} without warning?`,
-      text: `As a crash would: ${numbered(node.connections, 'connection')} of it would be lost, for the state dies with the process: a download has to begin anew.`,
+      text: `As a crash would. Others go on with the downloads among its ${numbered(node.connections, 'connection')}, half a second later; what else was under way is lost.`,
       yes: `Kill ${node.name}`,
       hurts: true,
     },

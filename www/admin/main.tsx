@@ -1,7 +1,7 @@
 /** The page: the link to the dispatcher, the pictures, and the parts that are text, drawn anew twice a second. */
 import { formatDuration, formatOctets } from '../../dispatcher/admin/amounts.ts'
 import * as acts from './acts.ts'
-import { api, hasToken, type PolicyReport } from './api.ts'
+import { api, type EndHow, hasToken, type PolicyReport } from './api.ts'
 import { Gallery } from './canvas.ts'
 import { hangCharts } from './charts.ts'
 import { Cluster } from './cluster.ts'
@@ -135,6 +135,7 @@ function Facts() {
         </Fact>
         <Fact name="Shifts">{done}</Fact>
         <Fact name="Longest pause">{done === 0 ? '–' : formatDuration(staircase.longestPauseMs)}</Fact>
+        {staircase.outlived > 0 && <Fact name="Deaths outlived">{staircase.outlived}</Fact>}
         <Fact name="Sent again">{countText(staircase.retransmissions)}</Fact>
         <Fact name="Client resets">
           {isDemo ? <span class={demo.resets > 0 ? 'bad' : 'good'}>{demo.resets}</span> : '–'}
@@ -154,18 +155,14 @@ function Facts() {
         >
           {demo?.state === 'running' ? 'The demo download runs' : 'Start a demo download'}
         </button>
-        <button
-          type="button"
-          disabled={owner?.role !== 'node'}
-          onClick={() => owner !== undefined && void acts.end(owner, 'SIGTERM')}
-        >
+        <button type="button" disabled={owner?.role !== 'node'} onClick={() => endOwner('SIGTERM')}>
           End its owner
         </button>
         <button
           type="button"
           class="hurts"
           disabled={owner?.role !== 'node'}
-          onClick={() => owner !== undefined && void acts.end(owner, 'SIGKILL')}
+          onClick={() => endOwner('SIGKILL')}
         >
           Kill its owner
         </button>
@@ -186,6 +183,12 @@ function Facts() {
       )}
     </Fragment>
   )
+}
+
+/** That it has at this moment: what is on the page may be half a second old. */
+function endOwner(how: EndHow): void {
+  const owner = cluster.owner(staircase.owner ?? -1)
+  if (owner !== undefined) void acts.end(owner, how)
 }
 
 function Checksum() {

@@ -24,6 +24,13 @@ interface Sample {
   readonly retransmissions: number
 }
 
+/** A death of its owner: when another had it, and between which two moments its client acknowledged nothing. */
+interface Outlived {
+  readonly at: number
+  readonly from: number
+  to: number | undefined
+}
+
 export class Staircase implements Picture {
   readonly canvas: HTMLCanvasElement
   readonly #cluster: Cluster
@@ -31,6 +38,7 @@ export class Staircase implements Picture {
   #samples: Sample[] = []
   #shifts: FeedShift[] = []
   #ended = false
+  #outlived: Outlived[] = []
   #done = 0
   #longestPauseMs = 0
   /** Something is to be drawn that is not; and the span in ms of what was drawn last. */
@@ -43,6 +51,16 @@ export class Staircase implements Picture {
     this.canvas = canvas
     this.#cluster = cluster
     cluster.watch({
+      // It was out of sight for a while.
+      opened: ({ id }) => {
+        if (id === this.#id) this.#ended = false
+      },
+      moved: ({ id, octets }, from, at) => {
+        // Its owner died, and another went on with it.
+        if (id !== this.#id || cluster.owner(from)?.state !== 'down') return
+        const before = this.#samples.findLast(sample => sample.octets < octets)?.at ?? at
+        this.#outlived.push({ at, from: before, to: undefined })
+      },
       ended: ({ id }) => {
         if (id !== this.#id) return
         this.#ended = true
@@ -68,6 +86,11 @@ export class Staircase implements Picture {
     return this.#done
   }
 
+  /** Deaths of its owner. */
+  get outlived(): number {
+    return this.#outlived.length
+  }
+
   get owner(): number | undefined {
     return this.#samples.at(-1)?.owner
   }
@@ -90,6 +113,7 @@ export class Staircase implements Picture {
     this.#id = socket.id
     this.#samples = []
     this.#shifts = []
+    this.#outlived = []
     this.#done = 0
     this.#longestPauseMs = 0
     for (const shift of this.#cluster.recent) if (shift[0] === socket.id) this.#add(shift)
@@ -112,6 +136,8 @@ export class Staircase implements Picture {
     const socket = this.#id === undefined ? undefined : this.#cluster.sockets.get(this.#id)
     if (socket === undefined || this.#ended) return
     const { octets, owner, retransmissions } = socket
+    const last = this.#outlived.at(-1)
+    if (last !== undefined && octets > this.octets) last.to ??= at
     this.#samples.push({ at, octets, owner, retransmissions })
     this.#changed = true
     if (this.#samples.length > MAX_SAMPLES) {
@@ -243,12 +269,20 @@ export class Staircase implements Picture {
   }
 
   #hairlines(context: CanvasRenderingContext2D, x: (at: number) => number, height: number): void {
-    const { ink, soft } = themeOf()
+    const { ink, soft, bad } = themeOf()
+    const marks = [
+      ...this.#shifts.map(([, , , , , at, ms, , committedMs]) => ({
+        at,
+        ms: ms - committedMs,
+        isDeath: false,
+      })),
+      ...this.#outlived.map(({ at, from, to = from }) => ({ at, ms: to - from, isDeath: true })),
+    ].sort((a, b) => a.at - b.at)
     let free = 0
-    for (const [, , , , , endedAt, ms, , committedMs] of this.#shifts) {
-      const at = Math.round(x(endedAt)) + 0.5
+    for (const { at: instant, ms, isDeath } of marks) {
+      const at = Math.round(x(instant)) + 0.5
       if (at < PAD.left) continue
-      context.strokeStyle = ink
+      context.strokeStyle = isDeath ? bad : ink
       context.globalAlpha = 0.45
       context.lineWidth = 1
       context.beginPath()
@@ -256,11 +290,11 @@ export class Staircase implements Picture {
       context.lineTo(at, height - PAD.bottom + RIBBON.gap + RIBBON.height)
       context.stroke()
       context.globalAlpha = 1
-      const text = formatDuration(ms - committedMs)
+      const text = isDeath ? `† ${formatDuration(ms)}` : formatDuration(ms)
       const wide = context.measureText(text).width
       if (at - wide / 2 < free) continue
       free = at + wide / 2 + 6
-      context.fillStyle = soft
+      context.fillStyle = isDeath ? bad : soft
       context.textAlign = 'center'
       context.textBaseline = 'alphabetic'
       context.fillText(text, at, PAD.top - 14)
