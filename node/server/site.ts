@@ -110,6 +110,8 @@ interface SiteState {
   peerFinished: boolean
   scanFrom: number
   served: number
+  /** `served` when the connection was last offered to a better place: for one request that is done once. Not carried. */
+  offeredAt: number
   /** When it came here from another owner. Not carried. */
   arrivedAt: number
   /** What the client owes, and until when. */
@@ -452,9 +454,12 @@ export class Site implements Application {
     }
     // The first request was placed here by the dispatcher.
     if (state.served === 0 || mustStay(connection, state.arrivedAt, this.#host.now())) return load()
+    // It came back from there: whoever refused it would refuse it again.
+    if (state.offeredAt === state.served) return load()
     this.#host.place(this.#resources.heldAs(path), owner => {
       if (!waits()) return
       if (owner === undefined || owner === this.#host.id) return load()
+      state.offeredAt = state.served
       this.#host.shift(connection, owner, () => {
         if (waits()) load()
       })
@@ -554,6 +559,7 @@ function createSiteState(): SiteState {
     peerFinished: false,
     scanFrom: 0,
     served: 0,
+    offeredAt: 0,
     arrivedAt: Number.NEGATIVE_INFINITY,
     pace: createPace(),
     bodyOctets: 0,

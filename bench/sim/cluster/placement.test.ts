@@ -47,6 +47,24 @@ function heldBy(sim: Cluster, node: number, path: string): void {
   expect(sim.dispatcher.members.candidates([])).toHaveLength(sim.nodeCount)
 }
 
+it('a request that its holder does not take with the connection is served where it is', () => {
+  const sim = cluster({ seed: 5, nodes: 2, ownerLimits: { connections: 2, timeWait: 1 } })
+  heldBy(sim, 1, '/a')
+  heldBy(sim, 2, '/b')
+  // Its table is full, of which the dispatcher knows nothing.
+  const others = ['/a', '/b', '/b'].map(path => looping(sim, [path], 1, 0))
+  expect(sim.runUntil(() => others.every(({ done }) => done), 1_000)).toBe(true)
+  expect(sim.node(2).owner.full).toBe(true)
+  const client = looping(sim, ['/a', '/b'], 1, 30)
+  expect(sim.runUntil(() => client.octets > FILES['/a'], 1_000)).toBe(true)
+  expect(sim.ownerOf(client)?.owner.config.id).toBe(1)
+  // Once it was heard, a connection goes there without PREPARE.
+  sim.shift(others[0] as Client, 2)
+  expect(sim.runUntil(() => client.done, 1_000)).toBe(true)
+  succeeded(client)
+  expect(sim.node(1).owner.counters.aborted).toEqual({ NO_MEMORY: 2 })
+})
+
 const requests = (sim: Cluster) => idsOf(sim).map(id => sim.node(id).site.requests)
 
 describe('a hot object', () => {
