@@ -8,7 +8,7 @@ import { exportTcb, importTcb } from '../node/tcp/snapshot.ts'
 import type { Tcb } from '../node/tcp/tcb.ts'
 
 /** Raised whenever the form of any part changes; another version is refused, and the source goes on. */
-export const SNAPSHOT_VERSION = 1
+export const SNAPSHOT_VERSION = 2
 
 /** Shown to the operator; not part of the protocol. */
 export const MAX_REQUEST_CHARS = 200

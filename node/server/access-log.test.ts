@@ -171,6 +171,19 @@ describe('the trail of a connection', () => {
     expect(sentOctets(entry, 9_999)).toBe(50)
   })
 
+  it('writes a text once that requests have in common', () => {
+    const first = { ...entryOf(head(), 7, 100), status: 200, headOctets: 10, octets: 50, end: 1_050 }
+    const second = { ...first, startedAt: 110.125, end: 1_100 }
+    const third = { ...second, agent: 'another', line: '', end: 1_150 }
+    const plain = exportTrail({ pending: [first, second, third], owners: [1] }, 1_020, 130) as unknown[][]
+    expect(plain[1]?.map(entry => (entry as unknown[]).slice(1, 5))).toEqual([
+      ['GET /a?b HTTP/1.1', 'A.example', 'r', 'u'],
+      [null, null, null, null],
+      ['', null, null, 'another'],
+    ])
+    expect(importTrail(plain, 1, 1_020, 130)?.pending).toEqual([first, second, third])
+  })
+
   it('keeps the last owners', () => {
     const owners = Array.from({ length: MAX_OWNERS }, (_, index) => index)
     expect(importTrail([owners, []], 99, 0, 0)?.owners).toEqual([...owners.slice(1), 99])
@@ -191,6 +204,8 @@ describe('the trail of a connection', () => {
     [[1], [[1, '', '', '', '', 200, 1, 1, -1, 1]]],
     [[1], [[1, '', '', '', 'x'.repeat(513), 200, 1, 1, 1, 1]]],
     [[1], [[1, '', '', '', '', 200, 1, 1, 1, -1]]],
+    [[1], [[1, '', '', '', '', 200, 1, 1, 1.5, 1]]],
+    [[1], [[1, null, '', '', '', 200, 1, 1, 1, 1]]],
   ])('is none: %j', plain => {
     expect(importTrail(plain, 1, 0, 0)).toBeUndefined()
   })

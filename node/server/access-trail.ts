@@ -16,6 +16,10 @@ export const MAX_FIELD_CHARS = 512
 /** The last owners of a connection that are told. */
 export const MAX_OWNERS = 16
 
+/** What a client wrote of a request: mostly the same as of its request before. */
+const TEXTS = ['line', 'host', 'referer', 'agent'] as const
+type TextName = (typeof TEXTS)[number]
+
 export interface AccessEntry {
   /** Seconds since 1970 when the request was read. */
   readonly second: number
@@ -103,11 +107,14 @@ export function tellAccess(
   }
 }
 
-/** Times travel as ages, places as distances from what is acknowledged. */
+/** Times travel as ages in µs, places as distances from what is acknowledged; a text only where it is not that of the request before. */
 export function exportTrail(trail: AccessTrail, released: number, now: number): unknown {
-  const pending = trail.pending.map(entry => {
-    const { second, line, host, referer, agent, status, headOctets, octets, startedAt, end } = entry
-    return [second, line, host, referer, agent, status, headOctets, octets, now - startedAt, end - released]
+  const pending = trail.pending.map((entry, index) => {
+    const { second, status, headOctets, octets, startedAt, end } = entry
+    const before = trail.pending[index - 1]
+    const texts = TEXTS.map(name => (entry[name] === before?.[name] ? null : entry[name]))
+    const age = Math.round((now - startedAt) * 1000)
+    return [second, ...texts, status, headOctets, octets, age, end - released]
   })
   return [trail.owners, pending]
 }
@@ -130,23 +137,29 @@ export function importTrail(
   trail.owners.unshift(...owners)
   if (trail.owners.length > MAX_OWNERS) trail.owners.shift()
   for (const item of pending) {
-    const entry = importEntry(item, released, now)
+    const entry = importEntry(item, trail.pending.at(-1), released, now)
     if (entry === undefined) return undefined
     trail.pending.push(entry)
   }
   return trail
 }
 
-function importEntry(plain: unknown, released: number, now: number): AccessEntry | undefined {
+function importEntry(
+  plain: unknown,
+  before: AccessEntry | undefined,
+  released: number,
+  now: number,
+): AccessEntry | undefined {
   if (!Array.isArray(plain) || plain.length !== 10) return undefined
   const [second, line, host, referer, agent, status, headOctets, octets, age, left] = plain
-  const texts =
-    isText(line, MAX_LINE_CHARS) && [host, referer, agent].every(text => isText(text, MAX_FIELD_CHARS))
-  const counts = [second, status, headOctets, octets, left].every(isCount)
-  if (!texts || !counts || typeof age !== 'number' || !(age >= 0)) return undefined
+  const texts = [line, host, referer, agent].map((text, index) => text ?? before?.[TEXTS[index] as TextName])
+  if (!texts.every((text, index) => isText(text, index === 0 ? MAX_LINE_CHARS : MAX_FIELD_CHARS)))
+    return undefined
+  if (![second, status, headOctets, octets, age, left].every(isCount)) return undefined
   return {
-    ...{ second, line, host, referer, agent, status, headOctets, octets },
-    startedAt: now - age,
+    ...{ second, line: texts[0], host: texts[1], referer: texts[2], agent: texts[3] },
+    ...{ status, headOctets, octets },
+    startedAt: now - age / 1000,
     end: released + left,
   }
 }
