@@ -15,7 +15,7 @@ export interface Requirements {
   readonly resident: boolean
 }
 
-const run: Run = { octets: new Uint8Array(0), start: 0, length: 0 }
+const located: Run = { octets: new Uint8Array(0), start: 0, length: 0 }
 
 export function requirements(tcb: Tcb): Requirements {
   const { sendQueue, receiveQueue, outOfOrder } = tcb
@@ -25,7 +25,7 @@ export function requirements(tcb: Tcb): Requirements {
     const content = sendQueue.chunks[index]?.content
     if (!content || needs.includes(content.key)) continue
     needs.push(content.key)
-    resident &&= content.locate(0, run) && run.length === content.length
+    resident &&= content.locate(0, located) && located.length === content.length
   }
   let octets = sendQueue.ownedOctets + receiveQueue.octets
   for (const run of outOfOrder.runs) octets += diff(run.end, run.start)

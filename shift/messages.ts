@@ -1,12 +1,10 @@
 /**
  * The messages of the shift protocol, and their form on the control link: arrays that begin with a number, because
  * they are sent for every connection and must be small. What comes in is checked here whole; behind `decode`
- * nothing needs to be doubted but the snapshot, which `clone/` checks.
+ * nothing needs to be doubted but the snapshot, which `clone/` checks. A change of a form, or of the order of two tags, raises the
+ * version of the control protocol, by which a link between different versions is refused in its hello.
  */
 import { exportFlow, type Flow, importFlow } from '../clone/flow.ts'
-
-/** Raised when a form changes; a link between different versions is refused in its hello. */
-export const SHIFT_PROTOCOL_VERSION = 2
 
 /** Content keys that one connection may refer to at a time; more pipelined objects than this are refused. */
 export const MAX_NEEDS = 64
@@ -14,8 +12,9 @@ export const MAX_NEEDS = 64
 export const MAX_NEED_CHARS = 8_400
 
 /**
- * Why a shift did not happen. `TARGET_*` and `NO_*` are the target's words; the others are the source's.
- * After any of them the source owns the connection as before.
+ * Why a shift did not happen: the target's words (NO_OBJECT, NO_MEMORY, NO_APPLICATION, DRAINING, STALE, BAD_SNAPSHOT), or the source's.
+ * After any of them the source owns the connection as before, but where that is over: CLOSED, and TARGET_DOWN where the target
+ * had been sent COMMIT and died with it.
  */
 export const SHIFT_REFUSALS = [
   'NO_OBJECT',
@@ -23,7 +22,6 @@ export const SHIFT_REFUSALS = [
   'DRAINING',
   'STALE',
   'BAD_SNAPSHOT',
-  'FLOW_TAKEN',
   'TIMEOUT',
   'TARGET_DOWN',
   'UNKNOWN_TARGET',
