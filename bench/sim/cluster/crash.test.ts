@@ -53,8 +53,13 @@ function plague(seed: number) {
 }
 
 describe('the death of a node', () => {
-  it.each([true, false])('loses no download, timestamps %s', timestamps => {
-    const sim = cluster({ seed: 11 })
+  it.each([
+    [true, 'shift'],
+    [false, 'shift'],
+    [true, 'clone'],
+    [false, 'clone'],
+  ] as const)('loses no download, timestamps %s, mode %s', (timestamps, mode) => {
+    const sim = cluster({ seed: 11, mode })
     const client = sim.client({ exchanges: [exchangeOf(sim.files, '/large.bin')], timestamps })
     sim.run(200)
     const owner = ownerOf(sim, client)
