@@ -27,7 +27,7 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
     'undici',
     'http-cache-semantics',
   ],
-  'node/app': ['node/app', 'node/stack', 'node/tcp', 'node/wire', 'shift', 'node:', 'msgpackr'],
+  'node/app': ['node/app', 'node/stack', 'node/tcp', 'node/wire', 'shift', 'node:'],
   'node/examples': ['node/examples', 'gyre', 'node:', 'ws'],
   'node/server': [
     'node/',

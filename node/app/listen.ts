@@ -161,7 +161,8 @@ export class ShiftServer extends EventEmitter<ListenEvents> {
   }
 
   #told(from: number, octets: Uint8Array): void {
-    const message = decode(octets)
+    // What it holds may be views into the octets, which are the link's.
+    const message = decode(new Uint8Array(octets))
     if (message !== undefined) process.nextTick(() => this.emit('message', message.value, from))
   }
 }
