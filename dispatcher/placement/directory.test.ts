@@ -1,4 +1,4 @@
-import { Directory, EXPECTED_MS, MAX_EXPECTED } from './directory.ts'
+import { Directory, EXPECTED_MS, MAX_EXPECTED, MAX_EXPECTED_CHARS } from './directory.ts'
 
 it('forgets what a node held, and is bounded', () => {
   const directory = new Directory(2)
@@ -46,6 +46,17 @@ describe('what was given to a node to read', () => {
     for (let number = 0; number <= MAX_EXPECTED; number++) directory.expect(1, `/${number}`, 0)
     expect(directory.size).toBe(MAX_EXPECTED)
     expect(directory.holders('/0')).toEqual([])
+  })
+
+  it('is bounded in characters too, for paths may be long', () => {
+    const directory = new Directory()
+    const long = 'x'.repeat(8_000)
+    for (let number = 0; number < 5_000; number++) directory.expect(1, `/${number}${long}`, 0)
+    expect(directory.chars).toBeLessThanOrEqual(MAX_EXPECTED_CHARS)
+    expect(directory.size).toBe(Math.floor(MAX_EXPECTED_CHARS / (long.length + 5)))
+    const small = new Directory(1_000, 50)
+    for (let number = 0; number < 100; number++) small.add(1, `/ten-long-${number % 10}`)
+    expect([small.size, small.chars]).toEqual([4, 44])
   })
 
   it('is forgotten with its path', () => {

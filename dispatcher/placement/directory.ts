@@ -5,10 +5,14 @@
 
 /** Paths known of all nodes together; beyond it the oldest entries go, and their objects count as held by nobody. */
 export const MAX_DIRECTORY_PATHS = 1_000_000
+/** Their characters together: paths are short, but a client may ask for long ones, and a node may say anything. */
+export const MAX_DIRECTORY_CHARS = 128 * 1024 * 1024
 /** A node that was given a path reads it now; where it has not said so after this, there is no such file. Large ones are hashed first. */
 export const EXPECTED_MS = 15_000
 /** Of those: more than a second of new paths at any rate that a dispatcher accepts. */
 export const MAX_EXPECTED = 65_536
+/** Their characters together. */
+export const MAX_EXPECTED_CHARS = 16 * 1024 * 1024
 
 interface Expected {
   readonly owner: number
@@ -22,9 +26,14 @@ export class Directory {
   /** What nodes were given and have not confirmed, the oldest first. */
   readonly #expected = new Map<string, Expected>()
   readonly #max: number
+  readonly #maxChars: number
+  #expectedChars = 0
+  /** Of the paths that are held. */
+  chars = 0
 
-  constructor(max: number = MAX_DIRECTORY_PATHS) {
+  constructor(max: number = MAX_DIRECTORY_PATHS, maxChars: number = MAX_DIRECTORY_CHARS) {
     this.#max = max
+    this.#maxChars = maxChars
   }
 
   get size(): number {
@@ -42,7 +51,7 @@ export class Directory {
 
   /** The node says that it holds the object. */
   add(owner: number, path: string): void {
-    this.#expected.delete(keyOf(owner, path))
+    this.#confirm(owner, path)
     this.#add(owner, path)
   }
 
@@ -50,7 +59,10 @@ export class Directory {
   expect(owner: number, path: string, now: number): void {
     if (this.holders(path).includes(owner)) return
     this.#expected.set(keyOf(owner, path), { owner, path, until: now + EXPECTED_MS })
-    if (this.#expected.size > MAX_EXPECTED) this.#expire(Number.POSITIVE_INFINITY, 1)
+    this.#expectedChars += path.length
+    while (this.#expected.size > MAX_EXPECTED || this.#expectedChars > MAX_EXPECTED_CHARS) {
+      this.#expire(Number.POSITIVE_INFINITY, 1)
+    }
     this.#add(owner, path)
   }
 
@@ -63,9 +75,9 @@ export class Directory {
     const holders = this.#holders.get(path)
     const index = holders?.indexOf(owner) ?? -1
     if (holders === undefined || index < 0) return
-    this.#expected.delete(keyOf(owner, path))
+    this.#confirm(owner, path)
     holders.splice(index, 1)
-    if (holders.length === 0) this.#holders.delete(path)
+    if (holders.length === 0) this.#forgetPath(path)
   }
 
   /** The node is gone, or begins to tell its whole cache again. */
@@ -76,24 +88,35 @@ export class Directory {
   #add(owner: number, path: string): void {
     const holders = this.#holders.get(path)
     if (holders === undefined) {
-      if (this.#holders.size >= this.#max) this.#dropOldest()
+      while (this.#holders.size >= this.#max || this.chars + path.length > this.#maxChars) this.#dropOldest()
       this.#holders.set(path, [owner])
+      this.chars += path.length
     } else if (!holders.includes(owner)) holders.push(owner)
   }
 
   #expire(now: number, most: number): void {
     for (const { owner, path, until } of this.#expected.values()) {
       if (until > now || most-- === 0) return
+      this.#confirm(owner, path)
       this.remove(owner, path)
     }
   }
 
   #dropOldest(): void {
     for (const [path, holders] of this.#holders) {
-      this.#holders.delete(path)
-      for (const owner of holders) this.#expected.delete(keyOf(owner, path))
+      this.#forgetPath(path)
+      for (const owner of holders) this.#confirm(owner, path)
       return
     }
+  }
+
+  #forgetPath(path: string): void {
+    if (this.#holders.delete(path)) this.chars -= path.length
+  }
+
+  /** What was expected came, or is not waited for any more. */
+  #confirm(owner: number, path: string): void {
+    if (this.#expected.delete(keyOf(owner, path))) this.#expectedChars -= path.length
   }
 }
 
