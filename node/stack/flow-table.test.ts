@@ -1,5 +1,5 @@
 import fc from 'fast-check'
-import { type FlowKey, FlowTable } from './flow-table.ts'
+import { type FlowKey, FlowTable, hashOfFlow } from './flow-table.ts'
 
 function flow(host: number, port: number, family6 = false): FlowKey & { readonly tag: string } {
   return {
@@ -66,5 +66,21 @@ describe('the flow table', () => {
     table.set(second)
     expect(table.delete(first)).toBe(false)
     expect(table.find(first)).toBe(second)
+  })
+
+  it.each([
+    ['the interface identifiers of one /64', (bits: number) => [0, bits << 19, 1, 40_000] as const],
+    ['their upper and lower halves', (bits: number) => [0, bits << 16, bits << 16, 40_000] as const],
+    ['ports', (bits: number) => [0, 0, 1, bits] as const],
+    ['subnets', (bits: number) => [bits << 19, 0, 1, 40_000] as const],
+  ])('spreads 8,192 flows that differ in %s, whatever the seed', (_, wordsOf) => {
+    for (const seed of [0, 1, 0x5eed5eed, -7]) {
+      const hashes = new Set<number>()
+      for (let bits = 0; bits < 8_192; bits++) {
+        const [r1, r2, r3, port] = wordsOf(bits)
+        hashes.add(hashOfFlow(seed, 0xfd78 << 16, r1, r2, r3, port, 80))
+      }
+      expect(hashes.size).toBeGreaterThan(8_100)
+    }
   })
 })

@@ -119,10 +119,7 @@ export class FlowTable<Entry extends FlowKey> {
   }
 
   #hash(r0: number, r1: number, r2: number, r3: number, remotePort: number, localPort: number): number {
-    let h = this.#seed ^ Math.imul(r3, 0x9e3779b1)
-    h = Math.imul(h ^ (h >>> 15), 0x85ebca77) ^ ((remotePort << 16) | localPort)
-    h = Math.imul(h ^ (h >>> 13), 0xc2b2ae3d) ^ Math.imul(r0 ^ (r1 << 7) ^ (r2 << 13), 0x27d4eb2f)
-    return h ^ (h >>> 16)
+    return hashOfFlow(this.#seed, r0, r1, r2, r3, remotePort, localPort)
   }
 
   #slotOf(key: FlowKey, hash: number): number {
@@ -150,6 +147,28 @@ export class FlowTable<Entry extends FlowKey> {
       if (slots[slot] !== 0) this.#place(hashes[slot] as number, slots[slot] as number)
     }
   }
+}
+
+/**
+ * Every word goes in behind a multiplication of all before it, so that no two flows collide whatever the seed: a client
+ * has a /64 of addresses to choose from, and would fill one chain with them.
+ */
+export function hashOfFlow(
+  seed: number,
+  r0: number,
+  r1: number,
+  r2: number,
+  r3: number,
+  remotePort: number,
+  localPort: number,
+): number {
+  let h = seed ^ r0
+  h = Math.imul(h ^ (h >>> 16), 0x27d4eb2f) ^ r1
+  h = Math.imul(h ^ (h >>> 15), 0x9e3779b1) ^ r2
+  h = Math.imul(h ^ (h >>> 16), 0xc2b2ae3d) ^ r3
+  h = Math.imul(h ^ (h >>> 15), 0x85ebca77) ^ ((remotePort << 16) | localPort)
+  h = Math.imul(h ^ (h >>> 13), 0xc2b2ae3d)
+  return h ^ (h >>> 16)
 }
 
 export function sameFlow(a: FlowKey, b: FlowKey): boolean {
