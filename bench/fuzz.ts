@@ -24,10 +24,10 @@ export function fuzz({ packets, seed }: FuzzOptions): void {
     const rate = Math.round(done / seconds)
     process.stderr.write(`${done} packets, ${rate} a second, ${Math.round(rss / MEBIBYTE)} MiB\n`)
   }
-  const { coverage, parsers, clusterPackets, failures } = campaign(packets, seed, show)
+  const { coverage, parsers, clusterPackets, control, failures } = campaign(packets, seed, show)
   mostOctets = Math.max(mostOctets, process.memoryUsage().rss)
   const parsed = [...parsers.values()].reduce((sum, times) => sum + times, 0)
-  const total = coverage.injected + parsed + clusterPackets
+  const total = coverage.injected + parsed + clusterPackets + control.forged
   const { user } = process.cpuUsage()
   process.stdout.write(
     `SEED=${seed}: ${total} packets in ${elapsed().toFixed(0)} s, ${Math.round(total / elapsed())} a second\n`,
@@ -39,7 +39,12 @@ export function fuzz({ packets, seed }: FuzzOptions): void {
   table('  arrived in state', coverage.states)
   table('  parsed as', coverage.verdicts)
   table('  connections ended', coverage.ends)
-  process.stdout.write(`clusters: ${clusterPackets}\nparsers: ${parsed}\n`)
+  process.stdout.write(`clusters: ${clusterPackets}\n`)
+  process.stdout.write(
+    `control messages: ${control.forged}, connections that came by COMMIT: ${control.adopted}\n`,
+  )
+  table('  ', control.kinds)
+  process.stdout.write(`parsers: ${parsed}\n`)
   table('  verdict', parsers)
   for (const [index, { message, capture }] of failures.entries()) {
     process.stdout.write(`FAILED ${message}\n`)

@@ -20,7 +20,7 @@ export const MAX_DORMANT = 16_384
 export interface IncomingHost {
   send(to: number, message: ShiftMessage): boolean
   /** The highest epoch of `connection` that this owner has adopted, refused or given away; -1 where unknown. */
-  knownEpoch(connection: number): number
+  knownEpoch(connection: number, now: number): number
   /** Whether the epoch that is known was refused after its COMMIT, and not adopted. */
   refused(connection: number, epoch: number): boolean
   /** Why the connection cannot be taken now, or undefined. Must not change anything. */
@@ -129,7 +129,7 @@ export class IncomingShifts {
       }
     } else if (known !== undefined && known.prepare.epoch >= epoch) return
     // A late copy: whoever owns the connection asks with an epoch above all that anybody knows.
-    if (epoch <= this.#host.knownEpoch(connection)) return
+    if (epoch <= this.#host.knownEpoch(connection, now)) return
     if (known !== undefined) this.#forget(known)
     const refusal = this.#dormant.size >= MAX_DORMANT ? 'NO_MEMORY' : this.#host.admits(prepare)
     if (refusal !== undefined) {
@@ -162,7 +162,7 @@ export class IncomingShifts {
    */
   #commit(from: number, commit: Commit, now: number): void {
     const { connection, epoch } = commit
-    if (epoch <= this.#host.knownEpoch(connection)) {
+    if (epoch <= this.#host.knownEpoch(connection, now)) {
       if (this.#host.refused(connection, epoch)) {
         this.#host.send(from, { type: 'REFUSED', connection, epoch, reason: 'STALE', stage: 'COMMIT' })
       } else this.#host.send(from, { type: 'SHIFTED', connection, epoch, confirmed: false })

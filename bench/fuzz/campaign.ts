@@ -1,17 +1,19 @@
 /**
- * Many fuzz runs one after the other, from one seed: scenarios of the TCP core, the parsers, and whole clusters, each with
- * its share of the packets. A failure of the TCP core is repeated with ever fewer injected packets and kept as a capture.
+ * Many fuzz runs one after the other, from one seed: scenarios of the TCP core, the parsers, whole clusters, and clusters with
+ * a hostile member, each with its share of the packets (or messages). A failure of the TCP core is repeated with ever fewer injected packets and kept as a capture.
  */
 import { pcapHead, pcapPacket } from '../../node/tun/pcap.ts'
 import { VIRTIO_HEADER_OCTETS } from '../../node/wire/virtio.ts'
 import { Random } from '../sim/network/random.ts'
+import { type ControlCoverage, ControlScenario, createControlCoverage } from './control-scenario.ts'
 import { OwnerScenario } from './owner-scenario.ts'
 import { type Corpus, feedParser, PARSERS } from './parsers.ts'
 import { type Coverage, createCoverage, type Recorded, TcpScenario } from './tcp-scenario.ts'
 
 /** Parts of the packets: what is behind the parsers has more states than they have. */
-const TCP_SHARE = 0.77
+const TCP_SHARE = 0.75
 const PARSER_SHARE = 0.2
+const CONTROL_SHARE = 0.02
 /** Scenarios whose packets and connections the parsers' inputs are made of; always the same ones. */
 const CORPUS_SCENARIOS = 400
 /** Repetitions of a failing scenario, at most. */
@@ -29,6 +31,8 @@ export interface CampaignResult {
   readonly coverage: Coverage
   readonly parsers: ReadonlyMap<string, number>
   readonly clusterPackets: number
+  /** Forged messages on control links. */
+  readonly control: ControlCoverage
   readonly failures: readonly Failure[]
 }
 
@@ -49,16 +53,26 @@ export function campaign(packets: number, seed: number, progress: (packets: numb
     feed(PARSERS[fed % PARSERS.length] as string, seed + fed, corpus, parsers, failures)
     if (fed % 1_024 === 0) progress(injected + fed)
   }
+  const control = createControlCoverage()
+  for (let next = seed; control.forged < packets * CONTROL_SHARE && !isOver(); next++) {
+    attempt(`member SEED=${next}`, failures, () => new ControlScenario(next, control).run())
+    progress(injected + fed + control.forged)
+  }
+  fed += control.forged
   const clusters = createCoverage()
   for (let next = seed; injected + fed + clusters.injected < packets && !isOver(); next++) {
-    try {
-      new OwnerScenario(next, clusters).run()
-    } catch (error) {
-      failures.push({ message: `cluster SEED=${next}: ${detail(error)}`, capture: new Uint8Array(0) })
-    }
+    attempt(`cluster SEED=${next}`, failures, () => new OwnerScenario(next, clusters).run())
     progress(injected + fed + clusters.injected)
   }
-  return { coverage, parsers, clusterPackets: clusters.injected, failures }
+  return { coverage, parsers, clusterPackets: clusters.injected, control, failures }
+}
+
+function attempt(name: string, failures: Failure[], run: () => void): void {
+  try {
+    run()
+  } catch (error) {
+    failures.push({ message: `${name}: ${detail(error)}`, capture: new Uint8Array(0) })
+  }
 }
 
 function makeCorpus(): Corpus {
@@ -74,12 +88,10 @@ function feed(
   verdicts: Map<string, number>,
   failures: Failure[],
 ): void {
-  try {
+  attempt(`parser ${name} SEED=${seed}`, failures, () => {
     const verdict = feedParser(name, new Random(seed), corpus)
     verdicts.set(verdict, (verdicts.get(verdict) ?? 0) + 1)
-  } catch (error) {
-    failures.push({ message: `parser ${name} SEED=${seed}: ${detail(error)}`, capture: new Uint8Array(0) })
-  }
+  })
 }
 
 function detail(error: unknown): string {

@@ -17,7 +17,7 @@ const STATES = [
 ]
 
 describe('a hundred thousand changed packets', () => {
-  const { coverage, parsers, clusterPackets, failures } = campaign(PACKETS, SEED, () => {})
+  const { coverage, parsers, clusterPackets, control, failures } = campaign(PACKETS, SEED, () => {})
 
   it('break nothing: no throw, bounds and invariants hold, streams are whole, every end has a reason', () => {
     expect(failures.map(failure => failure.message)).toEqual([])
@@ -44,6 +44,12 @@ describe('a hundred thousand changed packets', () => {
       'snapshot: taken ESTABLISHED',
     ])
       expect(parsers.get(verdict) ?? 0).toBeGreaterThan(10)
-    expect(clusterPackets).toBeGreaterThan(2_000)
+    expect(clusterPackets).toBeGreaterThan(1_500)
+  })
+
+  it('reach every protocol of the control links, and make owners take what was forged', () => {
+    for (const protocol of ['shift', 'owner', 'cluster', 'variant', 'app', 'content'])
+      expect(control.kinds.get(protocol) ?? 0).toBeGreaterThan(20)
+    expect(control.adopted).toBeGreaterThan(20)
   })
 })

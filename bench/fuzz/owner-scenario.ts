@@ -12,6 +12,7 @@ import { delay } from '../sim/network/delay.ts'
 import { chain, type Packet, viewOf } from '../sim/network/element.ts'
 import { Random } from '../sim/network/random.ts'
 import { tap } from '../sim/network/tap.ts'
+import { checkUsage } from './bounds.ts'
 import { mutate } from './packet-mutator.ts'
 import type { Coverage } from './tcp-scenario.ts'
 
@@ -110,14 +111,10 @@ export class OwnerScenario {
   }
 
   #check(): void {
-    for (const owner of this.#cluster.owners()) {
-      const usage = owner.usage()
-      for (const [table, { used, max }] of Object.entries(usage)) {
-        // A connection that follows one in TIME-WAIT takes its place, whatever the bound of half-open ones says.
-        const places = table === 'halfOpen' ? (usage.timeWait?.max ?? 0) : 0
-        if (used > max + places)
-          throw new Error(`SEED=${this.seed}: owner ${owner.config.id} has ${used} ${table}, of ${max}`)
-      }
+    try {
+      for (const owner of this.#cluster.owners()) checkUsage(owner)
+    } catch (error) {
+      throw new Error(`SEED=${this.seed}`, { cause: error })
     }
   }
 }

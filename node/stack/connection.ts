@@ -32,6 +32,8 @@ export class Connection implements Flow, Timed {
   epoch: number
   /** The highest epoch that any attempt to shift has used; attempts that failed use theirs up. */
   triedEpoch: number
+  /** An epoch above its own whose COMMIT was refused here, or -1. */
+  refusedEpoch = -1
   /** Undefined while the connection rests in TIME-WAIT, or is idle and put away: one of the three. */
   #tcb: Tcb | undefined
   #resting: Resting | undefined = undefined

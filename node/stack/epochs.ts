@@ -37,8 +37,9 @@ export class Epochs {
     }
   }
 
-  /** -1 where unknown. */
-  get(connection: number): number {
-    return this.#epochs.get(connection)?.epoch ?? -1
+  /** -1 where unknown; with `now` also where it is no longer of any account. */
+  get(connection: number, now = Number.NEGATIVE_INFINITY): number {
+    const known = this.#epochs.get(connection)
+    return known === undefined || known.until <= now ? -1 : known.epoch
   }
 }

@@ -4,7 +4,7 @@
  * through the dispatcher.
  */
 import type { Connection, Forward } from './connection.ts'
-import type { FlowTable } from './flow-table.ts'
+import { type FlowTable, sameFlow } from './flow-table.ts'
 
 /**
  * How long an old owner passes stragglers on. Segments live at most 2 MSL in the network, but what matters is the
@@ -45,10 +45,14 @@ export class Forwards {
   }
 
   /**
-   * Puts `forward` in the place of an earlier forward of its flow. A connection that has the flow is another one, and keeps
-   * it: then no packet follows the forward, which only remembers an epoch.
+   * Puts `forward` in the place of an earlier forward of its flow, and of its id. A connection that has the flow is another
+   * one, and keeps it: then no packet follows the forward, which only remembers an epoch. A connection of that very id
+   * lives here, whatever others say of it: nothing is remembered then.
    */
   add(forward: Forward): void {
+    const namesake = this.#byId.get(forward.id)
+    if (namesake?.kind === 'connection') return
+    if (namesake !== undefined && !sameFlow(namesake, forward)) this.remove(namesake)
     this.#order.delete(forward.id)
     if (this.#order.size >= this.#max) {
       for (const oldest of this.#order.values()) {

@@ -2,6 +2,7 @@
  * How an owner's connections change hands: the two halves of the shift protocol, bound to the owner's tables, its
  * TCBs and its application. Everything that the protocol calls freeze, release, adopt or reclaim is done here.
  */
+import type { Flow } from '../../clone/flow.ts'
 import { type Requirements, requirements } from '../../clone/requirements.ts'
 import { exportSnapshot, importSnapshot } from '../../clone/snapshot.ts'
 import { IncomingShifts } from '../../shift/incoming.ts'
@@ -15,8 +16,11 @@ import {
 } from '../../shift/messages.ts'
 import { OutgoingShifts, type ShiftResult } from '../../shift/outgoing.ts'
 import { adopt, countOwned } from '../tcp/adoption.ts'
+import type { Tcb } from '../tcp/tcb.ts'
+import { CarriedMemory } from './carried-memory.ts'
 import { Connection, Forward } from './connection.ts'
 import { count, countDuration } from './counters.ts'
+import { sameFlow } from './flow-table.ts'
 import { TOMBSTONE_MS } from './forwards.ts'
 import { Holders } from './holders.ts'
 import { encodeOwnerMessage, type PacketMessage } from './messages.ts'
@@ -51,11 +55,13 @@ export class OwnerShifts {
   readonly #given = new Map<number, Given>()
   #heldOctets = 0
   readonly #holders = new Holders()
+  readonly #carried: CarriedMemory
   /** When each owner was last heard, by its id. */
   readonly #heardAt: number[] = []
 
   constructor(owner: Owner) {
     this.#owner = owner
+    this.#carried = new CarriedMemory(owner.config.limits.heldOctets)
     this.outgoing = new OutgoingShifts({
       send: (to, message) => this.#send(to, message),
       requirements: id => this.#requirements(id),
@@ -70,7 +76,7 @@ export class OwnerShifts {
     })
     this.incoming = new IncomingShifts({
       send: (to, message) => this.#send(to, message),
-      knownEpoch: id => owner.byId.get(id)?.epoch ?? owner.epochs.get(id),
+      knownEpoch: (id, now) => this.#knownEpoch(id, now),
       refused: (id, epoch) => this.#refused(id, epoch),
       admits: prepare => this.#admits(prepare),
       fetch: (prepare, from) => this.#fetch(prepare, from),
@@ -180,9 +186,15 @@ export class OwnerShifts {
   /** The connection ends, or moves on, before the client has echoed our id: its former owner must not wait for that. */
   leaving(connection: Connection): void {
     const { id, epoch, confirmTo } = connection
+    this.#carried.release(connection)
     if (confirmTo < 0) return
     connection.confirmTo = -1
     this.#send(confirmTo, { type: 'SHIFTED', connection: id, epoch, confirmed: false })
+  }
+
+  /** Octets to send that connections brought along. */
+  get carriedOctets(): number {
+    return this.#carried.octets
   }
 
   pollAt(): number {
@@ -339,12 +351,24 @@ export class OwnerShifts {
     })
   }
 
+  #knownEpoch(id: number, now: number): number {
+    const { byId, epochs } = this.#owner
+    const entry = byId.get(id)
+    return entry === undefined ? epochs.get(id, now) : Math.max(entry.epoch, entry.refusedEpoch)
+  }
+
   #refused(id: number, epoch: number): boolean {
+    return this.#owner.byId.get(id)?.refusedEpoch === epoch
+  }
+
+  /** Whether the connection that others call so is another one here: the name of one cannot stand for two. */
+  #isNamesake(id: number, flow: Flow): boolean {
     const entry = this.#owner.byId.get(id)
-    return entry?.kind === 'forward' && entry.refusedEpoch === epoch
+    return entry?.kind === 'connection' && !sameFlow(entry, flow)
   }
 
   #admits(prepare: Prepare): ShiftRefusal | undefined {
+    if (this.#isNamesake(prepare.connection, prepare.flow)) return 'STALE'
     if (prepare.octets > MAX_OCTETS_BY_VALUE || this.#owner.full) return 'NO_MEMORY'
     return this.#owner.application.admits(prepare)
   }
@@ -378,8 +402,27 @@ export class OwnerShifts {
     owner.addForward(forward, now)
   }
 
+  /** Whether a TCB is of the flow that its COMMIT names, and of an address that is ours to answer from. */
+  #isOfFlow({ flow }: Tcb, named: Flow): boolean {
+    const { vips } = this.#owner.config
+    const { family, local0, local1, local2, local3 } = flow
+    return (
+      family === named.family && sameFlow(flow, named) && vips.has(family, local0, local1, local2, local3)
+    )
+  }
+
+  /** Whether there is room for what a snapshot carries by value, whatever its PREPARE said, if there was one. */
+  #hasMemory(tcb: Tcb, now: number): boolean {
+    const { octets } = requirements(tcb)
+    const held = this.#owner.memory.octets + octets - tcb.sendQueue.ownedOctets
+    if (octets > MAX_OCTETS_BY_VALUE || held > this.#owner.config.limits.heldOctets) return false
+    return this.#carried.hasRoom(tcb.sendQueue.ownedOctets, now)
+  }
+
   #adopt(commit: Commit, from: number, now: number, prepared: boolean): ShiftRefusal | undefined {
     const owner = this.#owner
+    // Not even remembered: its name is taken.
+    if (this.#isNamesake(commit.connection, commit.flow)) return 'STALE'
     if (!prepared) {
       const { connection, epoch, flow } = commit
       const refusal = this.#admits({
@@ -403,7 +446,10 @@ export class OwnerShifts {
       return content
     })
     if (isMissing) return this.#refuse(commit, from, now, 'NO_OBJECT')
-    if (typeof snapshot === 'string') return this.#refuse(commit, from, now, 'BAD_SNAPSHOT')
+    if (typeof snapshot === 'string' || !this.#isOfFlow(snapshot.tcb, commit.flow)) {
+      return this.#refuse(commit, from, now, 'BAD_SNAPSHOT')
+    }
+    if (!this.#hasMemory(snapshot.tcb, now)) return this.#refuse(commit, from, now, 'NO_MEMORY')
     this.#holders.note(from, needs)
     const connection = new Connection(commit.connection, commit.epoch, commit.flow, snapshot.tcb)
     connection.shifts = snapshot.shifts + 1
@@ -413,6 +459,7 @@ export class OwnerShifts {
       return this.#refuse(commit, from, now, 'BAD_SNAPSHOT')
     }
     if (!owner.install(connection)) return this.#refuse(commit, from, now, 'NO_MEMORY')
+    this.#carried.note(connection, connection.tcb.sendQueue.ownedOctets)
     const { mode, id, dispatcherId } = owner.config
     adopt(connection.tcb, mode === 'clone' ? dispatcherId : id, now)
     owner.counters.adopted++
@@ -428,6 +475,10 @@ export class OwnerShifts {
   /** Remembers that this epoch was refused after its COMMIT, so that a copy of the COMMIT finds the same answer. */
   #refuse(commit: Commit, from: number, now: number, reason: ShiftRefusal): ShiftRefusal {
     const { connection, epoch, flow } = commit
+    const present = this.#connection(connection)
+    if (present !== undefined) present.refusedEpoch = epoch
+    // A dispatcher takes nothing: the next copy finds the same answer, and its records are for what lives.
+    if (present !== undefined || this.#owner.isDispatcher) return reason
     const forward = new Forward(connection, epoch, flow, from, now + TOMBSTONE_MS, true, '')
     forward.refusedEpoch = epoch
     this.#owner.addForward(forward, now)

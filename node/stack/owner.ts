@@ -67,7 +67,7 @@ export class Owner {
   readonly epochs = new Epochs()
   readonly shiftLog = new ShiftLog()
   readonly #population = new Population()
-  readonly #memory: ReceiveMemory
+  readonly memory: ReceiveMemory
   readonly #timers = new TimerQueue<Connection>()
   readonly #emitter: Emitter
   readonly #internet: Internet
@@ -110,7 +110,7 @@ export class Owner {
       advance: (connection, now) => this.#advance(connection, now),
     })
     this.#shifts = new OwnerShifts(this)
-    this.#memory = new ReceiveMemory(tcp, this.counters.memory, limits.heldOctets)
+    this.memory = new ReceiveMemory(tcp, this.counters.memory, limits.heldOctets)
     this.#listener = secret && new Listener(tcp, secret, this.counters.listen, limits.halfOpen)
   }
 
@@ -144,7 +144,8 @@ export class Owner {
       connections: { used: this.connections, max: limits.connections },
       halfOpen: { used: this.#population.halfOpen, max: limits.halfOpen },
       timeWait: { used: this.#population.timeWait, max: limits.timeWait },
-      heldOctets: { used: this.#memory.octets, max: limits.heldOctets },
+      heldOctets: { used: this.memory.octets, max: limits.heldOctets },
+      carriedOctets: { used: this.#shifts.carriedOctets, max: limits.heldOctets },
       forwards: { used: this.forwards.size, max: limits.forwards },
       epochs: { used: this.epochs.size, max: MAX_EPOCHS },
       timers: { used: this.#timers.length, max: MAX_ENTRIES_PER_ITEM * limits.connections },
@@ -299,7 +300,7 @@ export class Owner {
     if (this.byId.get(connection.id) === connection) this.byId.delete(connection.id)
     this.connections--
     this.#population.remove(connection)
-    this.#memory.release(connection)
+    this.memory.release(connection)
     this.#timers.forget(connection)
   }
 
@@ -411,7 +412,7 @@ export class Owner {
 
   #deliver(connection: Connection, now: number): void {
     const { tcb } = connection
-    if (this.#memory.scarce && this.#segment.payloadLength > 0) this.#memory.refuse(tcb, this.#segment)
+    if (this.memory.scarce && this.#segment.payloadLength > 0) this.memory.refuse(tcb, this.#segment)
     segmentArrives(tcb, this.#segment, now)
     this.#advance(connection, now)
     // What the application has not taken lies in the packet's own buffer, which is used again.
@@ -460,7 +461,7 @@ export class Owner {
     const { tcb } = connection
     if (tcb.state === 'CLOSED' || (tcb.events & STARVED) !== 0) return this.#advance(connection, now)
     if (tcb.receiveQueue.octets !== 0 || tcb.outOfOrder.runs.length !== 0 || connection.heldOctets !== 0) {
-      this.#memory.account(connection)
+      this.memory.account(connection)
     }
     if (tcb.state === 'TIME-WAIT') connection.rest()
     else connection.putAwayAt = now + PUT_AWAY_AFTER_MS

@@ -36,12 +36,17 @@ export class TestStand {
   readonly #header = createTcpHeader()
   #ports = 1_024
 
-  constructor(limits: Partial<OwnerLimits> = {}, environment: Partial<OwnerEnvironment> = {}) {
+  /** A dispatcher, or with another `dispatcherId` a node. */
+  constructor(
+    limits: Partial<OwnerLimits> = {},
+    environment: Partial<OwnerEnvironment> = {},
+    dispatcherId = ID,
+  ) {
     const send = (to: number, envelope: unknown[]) => this.messages.push({ to, envelope }) > 0
     this.owner = new Owner(
       {
         id: ID,
-        dispatcherId: ID,
+        dispatcherId,
         vips: VIPS,
         tcp: tcpConfig({ ownerId: ID }),
         mode: 'shift',

@@ -88,6 +88,8 @@ export interface ClusterOptions {
   readonly log?: (id: number) => (access: Access) => void
   /** Forged packets reach the owners, and open connections from ports that honest clients use: one owner of each remains. */
   readonly isAttacked?: boolean
+  /** A member sends forged messages: whoever owns what is its word, and two may believe it. */
+  readonly isBetrayed?: boolean
 }
 
 type Core = NodeCore | DispatcherCore
@@ -278,6 +280,14 @@ export class Cluster {
       batch.push(packet)
     }
     host.core.receiveBatch(batch, this.now)
+    this.#wake(host)
+  }
+
+  /** A message reaches `to` as one of `from`, at once. */
+  tell(from: number, to: number, envelope: readonly unknown[]): void {
+    const host = this.#host(to)
+    if (!host.alive) return
+    host.core.receiveMessage(from, envelope, this.now)
     this.#wake(host)
   }
 

@@ -20,6 +20,7 @@ export class Invariants {
 
   check(): void {
     this.checks++
+    if (this.#cluster.options.isBetrayed === true) return
     this.#oneOwner()
     if (this.#cluster.options.isAttacked !== true) this.#noStateAtTheGateway()
   }
@@ -27,7 +28,8 @@ export class Invariants {
   /** `owner` is about to send `packet` to a client. */
   sent(owner: Owner, packet: Packet): void {
     // Forged packets get ICMP in answer, and ports of honest clients.
-    if (this.#cluster.options.isAttacked === true) return
+    const { isAttacked, isBetrayed } = this.#cluster.options
+    if (isAttacked === true || isBetrayed === true) return
     const segment = parse(packet, this.#segment)
     if (segment === undefined) return this.#fail('a packet that does not parse was sent')
     const port = segment.dstPort
