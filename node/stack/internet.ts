@@ -54,8 +54,9 @@ export class Internet {
     const octets = batch.headOctetsOf(index) - VNET_HEADER_OCTETS
     const isV6 = octets > 0 && batch.view.getUint8(offset) >> 4 === 6
     const isRead = verdict === 'tcp' || verdict === 'icmp' || verdict === 'other-protocol'
-    const { family, dst0, dst1, dst2, dst3 } = packet
-    const reason = isRead && !config.vips.has(family, dst0, dst1, dst2, dst3) ? 'not-our-address' : verdict
+    const isOther = isRead && !config.vips.isTo(packet)
+    const isFromUs = isRead && config.vips.isFrom(packet)
+    const reason = isOther ? 'not-our-address' : isFromUs ? 'martian' : verdict
     count(counters.discarded, reason)
     countRefused(isV6 ? counters.ip6 : counters.ip4, reason)
     if (reason !== 'other-protocol') return

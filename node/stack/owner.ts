@@ -359,9 +359,7 @@ export class Owner {
       segment,
     )
     const { vips } = this.config
-    const isOurs =
-      (verdict === 'tcp' || verdict === 'icmp') &&
-      vips.has(segment.family, segment.dst0, segment.dst1, segment.dst2, segment.dst3)
+    const isOurs = (verdict === 'tcp' || verdict === 'icmp') && vips.isTo(segment) && !vips.isFrom(segment)
     if (!isOurs) return this.#internet.refuse(verdict, batch, index, segment, trusted, now)
     const ip = segment.family === 4 ? this.counters.ip4 : this.counters.ip6
     ip.InDelivers++

@@ -1,5 +1,6 @@
 /** The virtual addresses that every owner answers from: one for each family, and the ports served on them. */
 import { type Address, parseAddress } from '../wire/address.ts'
+import type { Segment } from '../wire/segment.ts'
 
 export class Vips {
   readonly v4: Address
@@ -19,6 +20,15 @@ export class Vips {
     const address6 = v6 === undefined ? undefined : parseAddress(v6)
     if (v6 !== undefined && address6?.family !== 6) throw new RangeError(`not an IPv6 address: ${v6}`)
     return new Vips(address4, address6, port)
+  }
+
+  isTo({ family, dst0, dst1, dst2, dst3 }: Segment): boolean {
+    return this.has(family, dst0, dst1, dst2, dst3)
+  }
+
+  /** No packet comes from our own addresses: whoever says so would have us answer ourselves. */
+  isFrom({ family, src0, src1, src2, src3 }: Segment): boolean {
+    return this.has(family, src0, src1, src2, src3)
   }
 
   has(family: 4 | 6, word0: number, word1: number, word2: number, word3: number): boolean {
