@@ -2,6 +2,7 @@
 import { Command, InvalidArgumentError } from 'commander'
 import { conformance } from './conformance/command.ts'
 import { crashBench } from './crash.ts'
+import { cyclone } from './cyclone/command.ts'
 import { differential } from './differential/command.ts'
 import { drainBench } from './drain.ts'
 import { fuzz } from './fuzz.ts'
@@ -40,6 +41,14 @@ function number(low: number, high: number, fraction = false): (text: string) => 
   }
 }
 
+/** Numbers of nodes, separated by commas. */
+function nodeCounts(text: string): number[] {
+  const counts = text.split(',').map(Number)
+  if (counts.some(count => !Number.isInteger(count) || count < 1 || count > 32))
+    throw new InvalidArgumentError('1 to 32, separated by commas')
+  return counts
+}
+
 /** The status of a run whose figures must not be compared, beside 1 for one that failed. */
 const EXIT_NOISY = 3
 
@@ -67,6 +76,25 @@ published(
     .option('--rounds <n>', 'counted rounds of each system', rounds, 5)
     .option('--only <text>', 'only workloads whose name holds this', ''),
   single,
+)
+
+published(
+  program
+    .command('cyclone')
+    .summary('limited links, memory and disks, beside others')
+    .description(
+      'Cyclone’s experiment: web-like files, limited links, too little memory, slow disks; ours beside hashing at layer 4, HAProxy and cooperative caching',
+    )
+    .option('--nodes <list>', 'numbers of nodes', nodeCounts, [1, 2, 4, 8, 12])
+    .option('--rate <mbit>', 'of each node’s link; the paper’s was 100', number(1, 1_000), 10)
+    .option('--disk-ms <ms>', 'for which a disk reads one file', number(0, 1_000), 40)
+    .option('--objects <n>', 'files', number(2_000, 100_000), 2_400)
+    .option('--connections <n>', 'at a time, for each node', number(1, 256), 16)
+    .option('--seconds <n>', 'length of each round', seconds, 10)
+    .option('--warm <n>', 'seconds before it', number(1, 600), 10)
+    .option('--rounds <n>', 'counted rounds of each system', rounds, 3)
+    .option('--only <text>', 'only systems whose name holds this', ''),
+  cyclone,
 )
 
 program

@@ -16,6 +16,8 @@ import {
 } from './result.ts'
 import { reportOf } from './table.ts'
 
+/** Options that choose rows; by all others a run that is added must be like the earlier one. */
+const CHOICE = ['only', 'nodes', 'rounds']
 export const DEFAULT_OUT = join('bench', 'results')
 
 /** Options that every benchmark of this form has. */
@@ -59,6 +61,8 @@ async function resultOf(measured: Measured, earlier: Result | undefined): Promis
   const machine = await describeMachine()
   if (earlier !== undefined && JSON.stringify(earlier.machine) !== JSON.stringify(machine))
     throw new Error(`the earlier result of ${bench} is of another machine, or of other versions`)
+  if (earlier !== undefined && conditionsOf(earlier.options) !== conditionsOf(options))
+    throw new Error(`the earlier result of ${bench} was measured with other options`)
   const rows = joinRows(earlier?.rows ?? [], measured.rows)
   const noise = judge([...(earlier?.noise.rounds ?? []), ...measured.noise], spreadsOf(rows, columns))
   return {
@@ -76,6 +80,10 @@ async function resultOf(measured: Measured, earlier: Result | undefined): Promis
     goals: goals?.(rows) ?? [],
     noise,
   }
+}
+
+function conditionsOf(options: Measured['options']): string {
+  return JSON.stringify(Object.entries(options).filter(([name]) => !CHOICE.includes(name)))
 }
 
 /** Systems are compared by the first column that says what is better. */

@@ -123,6 +123,13 @@ describe('a result', () => {
     await expect(publish(measured([]), options())).rejects.toThrow('of another machine')
   })
 
+  it('of other options is not added to, but one of other rows is', async () => {
+    await publish(measured([row('2 nodes', 'a', [1])]), options())
+    const other = (extra: Record<string, unknown>) => ({ ...measured([]), options: { seconds: 1, ...extra } })
+    expect((await publish(other({ only: 'b', nodes: [2] }), options())).rows).toHaveLength(1)
+    await expect(publish(other({ seconds: 2 }), options())).rejects.toThrow('with other options')
+  })
+
   it.each(['bars', 'lines'] as const)('is drawn as %s within its frame', async kind => {
     const rows = ['1 node', '2 nodes'].flatMap(group => [row(group, 'a', [10, 30]), row(group, 'b', [400])])
     const result = await publish({ ...measured(rows), charts: [{ kind, column: 'rate' }] }, options())

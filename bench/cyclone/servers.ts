@@ -1,0 +1,141 @@
+/** nginx on the nodes, and HAProxy on the dispatcher's machine, as they take part in `npm run bench -- cyclone`. */
+import { mkdir, writeFile } from 'node:fs/promises'
+import { connect } from 'node:net'
+import { join } from 'node:path'
+import { inNamespace, run, Server } from '../process.ts'
+
+export const NGINX_PORT = 81
+/** Where the holder of a file answers its peers, in cooperative caching. */
+const HOLDER_PORT = 82
+export const PROXY_PORT = 83
+const START_MS = 20_000
+const POLL_MS = 50
+
+export interface NodeNginx {
+  readonly namespace: string
+  readonly address: string
+  /** On the loopback device, where packets for the service arrive unchanged. */
+  readonly service: string
+  /** Of all nodes: who of them holds a file is a matter of its name. Undefined: each for itself. */
+  readonly peers?: readonly string[]
+  readonly storage: string
+  readonly memoryOctets: number
+  /** On a tmpfs: what is cached is in memory. */
+  readonly cache: string
+}
+
+function nginxConfiguration(options: NodeNginx, folder: string): string {
+  const { address, service, peers, storage, memoryOctets, cache } = options
+  const own = [address, service]
+  const listen = (port: number) => own.map(one => `listen ${one}:${port} backlog=4096;`).join(' ')
+  const cached = 'proxy_pass http://storage; proxy_cache files; proxy_cache_lock on;'
+  const upstream =
+    peers === undefined
+      ? ''
+      : `upstream peers { hash $uri consistent; keepalive 32; ${peers.map(peer => `server ${peer}:${HOLDER_PORT};`).join(' ')} }`
+  return `
+daemon off;
+user root;
+worker_processes 1;
+pid ${folder}/nginx.pid;
+error_log ${folder}/error.log;
+events { worker_connections 4096; }
+http {
+  access_log off;
+  sendfile on;
+  tcp_nopush on;
+  keepalive_timeout 75s;
+  keepalive_requests 1000000000;
+  default_type application/octet-stream;
+  client_body_temp_path ${folder}; proxy_temp_path ${folder}; fastcgi_temp_path ${folder};
+  uwsgi_temp_path ${folder}; scgi_temp_path ${folder};
+  proxy_cache_path ${cache} levels=1:2 keys_zone=files:8m max_size=${memoryOctets} inactive=1d use_temp_path=off manager_sleep=50ms;
+  proxy_http_version 1.1;
+  proxy_set_header Connection "";
+  proxy_cache_key $uri;
+  upstream storage { server unix:${storage}; keepalive 32; }
+  ${upstream}
+  server { ${listen(NGINX_PORT)} location / { ${peers === undefined ? cached : 'proxy_pass http://peers;'} } }
+  ${peers === undefined ? '' : `server { ${listen(HOLDER_PORT)} location / { ${cached} } }`}
+}
+`
+}
+
+export async function startNginx(options: NodeNginx, folder: string): Promise<Server> {
+  await mkdir(folder, { recursive: true })
+  await mkdir(options.cache, { recursive: true })
+  const file = join(folder, 'nginx.conf')
+  await writeFile(file, nginxConfiguration(options, folder))
+  const args = ['-c', file, '-e', join(folder, 'error.log')]
+  const server = new Server(...inNamespace(options.namespace, 'nginx', args))
+  await listening(server, options.namespace, NGINX_PORT)
+  return server
+}
+
+export interface Proxy {
+  readonly namespace: string
+  readonly address: string
+  readonly nodes: readonly string[]
+}
+
+/** By content, and no node more than a quarter above the mean load: the best of both that it offers for caches. */
+function haproxyConfiguration({ address, nodes }: Proxy): string {
+  const servers = nodes.map((node, index) => `  server node${index + 1} ${node}:${NGINX_PORT}`).join('\n')
+  return `
+global
+  maxconn 8000
+  nbthread 1
+defaults
+  mode http
+  timeout connect 30s
+  timeout client 60s
+  timeout server 60s
+  http-reuse always
+frontend service
+  bind ${address}:${PROXY_PORT}
+  default_backend nodes
+backend nodes
+  balance uri
+  hash-type consistent
+  hash-balance-factor 125
+${servers}
+`
+}
+
+export async function startHaproxy(proxy: Proxy, folder: string): Promise<Server> {
+  await mkdir(folder, { recursive: true })
+  const file = join(folder, 'haproxy.cfg')
+  await writeFile(file, haproxyConfiguration(proxy))
+  const server = new Server(...inNamespace(proxy.namespace, 'haproxy', ['-db', '-f', file]))
+  await listening(server, proxy.namespace, PROXY_PORT)
+  return server
+}
+
+/** The kernel of the namespace says so: a connection would be counted as load. */
+async function listening(server: Server, namespace: string, port: number): Promise<void> {
+  const until = performance.now() + START_MS
+  for (;;) {
+    const sockets = await run(...inNamespace(namespace, 'ss', ['-Hltn', `sport = :${port}`]))
+    if (sockets.trim() !== '') return
+    if (!server.running) throw new Error(`a server did not start: ${server.output}`)
+    if (performance.now() > until) {
+      await server.stop()
+      throw new Error(`a server does not listen on port ${port}: ${server.output}`)
+    }
+    await new Promise(resolve => setTimeout(resolve, POLL_MS))
+  }
+}
+
+/** Asks the storage over its Unix socket, and returns what it answers. */
+export function askStorage(socket: string, path: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const connection = connect(socket)
+    let text = ''
+    connection.on('data', chunk => {
+      text += chunk.toString('latin1')
+    })
+    connection.once('error', reject)
+    connection.once('end', () => resolve(text.slice(text.indexOf('\r\n\r\n') + 4)))
+    connection.write(`GET ${path} HTTP/1.0\r\n\r\n`)
+  })
+}
