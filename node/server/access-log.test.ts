@@ -212,6 +212,7 @@ describe('the trail of a connection', () => {
 })
 
 async function until(condition: () => boolean): Promise<void> {
-  for (let turn = 0; turn < 4_000 && !condition(); turn++) await new Promise(resolve => setTimeout(resolve, 5))
+  for (let turn = 0; turn < 4_000 && !condition(); turn++)
+    await new Promise(resolve => setTimeout(resolve, 5))
   expect(condition()).toBe(true)
 }
