@@ -91,7 +91,7 @@ describe('a hostile peer', () => {
 
   it('cannot have us answer a client from a flow that COMMIT does not name', () => {
     const node = new Node()
-    const { flow, snapshot } = given(5_003)
+    const { snapshot } = given(5_003)
     node.commit(1, 1, given(5_004).flow, snapshot)
     const { flow: third } = given(5_005)
     const { tcb } = third
