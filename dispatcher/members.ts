@@ -8,7 +8,8 @@ import type { NodeLoad } from './placement/policy.ts'
 /** A node whose link is down this long is taken for dead: its connections are nobody's. */
 export const DEAD_AFTER_MS = 10_000
 
-export interface Member {
+/** What of a member is known by its link. */
+export interface Introduced {
   readonly id: number
   readonly name: string
   readonly address: string
@@ -16,34 +17,50 @@ export interface Member {
   /** host:port of its control links. */
   readonly control: string
   readonly incarnation: string
-  up: boolean
-  downSince: number
-  /** Its connections were given to others: nothing is steered to it until it is up again. */
-  failed: boolean
-  draining: boolean
-  /** As last told, and those given to it since. */
-  connections: number
-  /** Segments that it sends a second, as last told; a super-segment is one. */
-  segmentsPerSecond: number
-  /** On which its applications listen. */
-  ports: readonly number[]
 }
 
-type Told = 'up' | 'downSince' | 'failed' | 'draining' | 'connections' | 'segmentsPerSecond' | 'ports'
+export class Member implements Introduced, NodeLoad {
+  readonly id: number
+  readonly name: string
+  readonly address: string
+  readonly address6: string | undefined
+  readonly control: string
+  readonly incarnation: string
+  up = true
+  downSince = Number.POSITIVE_INFINITY
+  /** Its connections were given to others: nothing is steered to it until it is up again. */
+  failed = false
+  draining = false
+  /** As last told, and those given to it since. */
+  connections = 0
+  /** Segments that it sends a second, as last told; a super-segment is one. */
+  segmentsPerSecond = 0
+  /** On which its applications listen. */
+  ports: readonly number[]
 
-/** What of a member is known by its link. */
-export type Introduced = Omit<Member, Told>
+  constructor(introduced: Introduced, ports: readonly number[]) {
+    this.id = introduced.id
+    this.name = introduced.name
+    this.address = introduced.address
+    this.address6 = introduced.address6
+    this.control = introduced.control
+    this.incarnation = introduced.incarnation
+    this.ports = ports
+  }
 
-/** What a node has to do: for what its connections are about to ask, and for what they are being sent. */
-export function loadOf({ connections, segmentsPerSecond }: Member): number {
-  return connections + segmentsPerSecond / SEGMENTS_PER_LOAD
+  /** What it has to do: for what its connections are about to ask, and for what they are being sent. */
+  get load(): number {
+    return this.connections + this.segmentsPerSecond / SEGMENTS_PER_LOAD
+  }
 }
 
 export class Members {
   readonly #members = new Map<number, Member>()
+  /** By id; put in order when members come and go, because every placement looks at them. */
+  #all: readonly Member[] = []
 
   get all(): readonly Member[] {
-    return [...this.#members.values()].sort((a, b) => a.id - b.id)
+    return this.#all
   }
 
   get(id: number): Member | undefined {
@@ -57,17 +74,9 @@ export class Members {
   }
 
   up(member: Introduced): void {
-    this.#members.set(member.id, {
-      ...member,
-      up: true,
-      downSince: Number.POSITIVE_INFINITY,
-      failed: false,
-      draining: false,
-      connections: 0,
-      segmentsPerSecond: 0,
-      // Until it says so again, right after.
-      ports: this.#members.get(member.id)?.ports ?? [],
-    })
+    // Its ports are as before until it says so again, right after.
+    this.#members.set(member.id, new Member(member, this.#members.get(member.id)?.ports ?? []))
+    this.#order()
   }
 
   down(id: number, now: number): void {
@@ -79,6 +88,11 @@ export class Members {
 
   remove(id: number): void {
     this.#members.delete(id)
+    this.#order()
+  }
+
+  #order(): void {
+    this.#all = [...this.#members.values()].sort((a, b) => a.id - b.id)
   }
 
   /** Those that are to be given up, and were not yet. */
@@ -107,15 +121,13 @@ export class Members {
     let best: Member | undefined
     for (const member of this.#members.values()) {
       if (!member.up || member.draining || not.includes(member.id) || !member.ports.includes(port)) continue
-      if (best === undefined || loadOf(member) < loadOf(best)) best = member
+      if (best === undefined || member.load < best.load) best = member
     }
     return best
   }
 
-  /** Who may be given connections, by id. */
+  /** Who may be given connections, by id, with the loads that they have whenever they are looked at. */
   candidates(not: readonly number[]): readonly NodeLoad[] {
-    return this.all
-      .filter(member => member.up && !member.draining && !not.includes(member.id))
-      .map(member => ({ id: member.id, connections: member.connections, load: loadOf(member) }))
+    return this.#all.filter(member => member.up && !member.draining && !not.includes(member.id))
   }
 }

@@ -44,7 +44,8 @@ describe('what was given to a node to read', () => {
   it('is bounded', () => {
     const directory = new Directory()
     for (let number = 0; number <= MAX_EXPECTED; number++) directory.expect(1, `/${number}`, 0)
-    expect(directory.size).toBe(MAX_EXPECTED)
+    expect(directory.size).toBeLessThanOrEqual(MAX_EXPECTED)
+    expect(directory.size).toBeGreaterThan(0.99 * MAX_EXPECTED)
     expect(directory.holders('/0')).toEqual([])
   })
 

@@ -2,6 +2,7 @@
  * Which node holds what in memory: soft state, told by the nodes in batches and wrong for a moment now and then. A wrong
  * entry costs a read from disk, never a wrong answer. It decides nothing: the policies do.
  */
+import { dropOldest } from '../../node/stack/oldest.ts'
 
 /** Paths known of all nodes together; beyond it the oldest entries go, and their objects count as held by nobody. */
 export const MAX_DIRECTORY_PATHS = 1_000_000
@@ -23,6 +24,8 @@ interface Expected {
 export class Directory {
   /** Path to the owner ids that hold it. */
   readonly #holders = new Map<string, number[]>()
+  /** The same by owner: a node that comes or goes must not cost a walk over the paths of all. */
+  readonly #held = new Map<number, Set<string>>()
   /** What nodes were given and have not confirmed, the oldest first. */
   readonly #expected = new Map<string, Expected>()
   readonly #max: number
@@ -77,12 +80,14 @@ export class Directory {
     if (holders === undefined || index < 0) return
     this.#confirm(owner, path)
     holders.splice(index, 1)
+    this.#held.get(owner)?.delete(path)
     if (holders.length === 0) this.#forgetPath(path)
   }
 
   /** The node is gone, or begins to tell its whole cache again. */
   forget(owner: number): void {
-    for (const path of this.#holders.keys()) this.remove(owner, path)
+    for (const path of this.#held.get(owner) ?? []) this.remove(owner, path)
+    this.#held.delete(owner)
   }
 
   #add(owner: number, path: string): void {
@@ -92,6 +97,10 @@ export class Directory {
       this.#holders.set(path, [owner])
       this.chars += path.length
     } else if (!holders.includes(owner)) holders.push(owner)
+    else return
+    const held = this.#held.get(owner)
+    if (held === undefined) this.#held.set(owner, new Set([path]))
+    else held.add(path)
   }
 
   #expire(now: number, most: number): void {
@@ -103,11 +112,13 @@ export class Directory {
   }
 
   #dropOldest(): void {
-    for (const [path, holders] of this.#holders) {
+    dropOldest(this.#holders, this.#max, (path, holders) => {
       this.#forgetPath(path)
-      for (const owner of holders) this.#confirm(owner, path)
-      return
-    }
+      for (const owner of holders) {
+        this.#confirm(owner, path)
+        this.#held.get(owner)?.delete(path)
+      }
+    })
   }
 
   #forgetPath(path: string): void {

@@ -2,8 +2,8 @@
 import type { ExplainedNode, ExplainReport } from '../admin/api.ts'
 import { AdminError } from '../admin/errors.ts'
 import type { DispatcherCore } from '../core.ts'
-import { loadOf, type Member } from '../members.ts'
-import type { Choice } from './policy.ts'
+import type { Member } from '../members.ts'
+import type { Cost } from './policy.ts'
 
 /** `from`: the node that has the connection. Throws INVALID_REQUEST for what is no path, and UNKNOWN_HOST. */
 export function explain(
@@ -14,7 +14,10 @@ export function explain(
 ): ExplainReport {
   const { placement, members, directory } = core
   const path = pathOf(core, target)
-  const choice = placement.explain({ path, from }, members.candidates([]), now)
+  const question = { path, from }
+  const candidates = members.candidates([])
+  const choice = placement.explain(question, candidates, now)
+  const costs = placement.costs(question, candidates, now)
   return {
     target,
     path,
@@ -23,7 +26,7 @@ export function explain(
     to: choice?.to ?? null,
     reason: choice?.reason ?? null,
     replicas: directory.holders(path).length,
-    nodes: members.all.map(member => nodeOf(core, path, member, choice)),
+    nodes: members.all.map(member => nodeOf(core, path, member, costs)),
     decisions: placement.decisions(path).map(({ at, from, to, policy, reason }) => ({
       agoMs: Math.max(0, Math.round(now - at)),
       from: from ?? null,
@@ -46,17 +49,17 @@ function nodeOf(
   { directory }: DispatcherCore,
   path: string,
   member: Member,
-  choice: Choice | undefined,
+  costs: readonly Cost[],
 ): ExplainedNode {
   const { id, name, up, draining, connections } = member
-  const cost = choice?.costs?.find(({ node }) => node === id)
+  const cost = costs.find(({ node }) => node === id)
   const holds = directory.holders(path).includes(id)
   return {
     id,
     name,
     state: up ? (draining ? 'draining' : 'up') : 'down',
     connections,
-    load: Math.round(loadOf(member) * 10) / 10,
+    load: Math.round(member.load * 10) / 10,
     holds: holds ? (directory.isExpected(id, path) ? 'soon' : 'yes') : 'no',
     cost:
       cost === undefined

@@ -8,14 +8,16 @@ import { type Decision, Decisions } from './decisions.ts'
 import type { Directory } from './directory.ts'
 import { hash } from './hash.ts'
 import { lardR } from './lard-r.ts'
-import { locality } from './locality.ts'
+import { costsOf, locality } from './locality.ts'
 import {
   type Choice,
+  type Cost,
   DEFAULT_POLICY,
   type NodeLoad,
   type Policy,
   type PolicyName,
   type Question,
+  type View,
 } from './policy.ts'
 import { MAX_RELIEVED, RELIEF_MS, type Relief, reliefOf } from './relief.ts'
 import { ServerSets } from './server-sets.ts'
@@ -84,7 +86,7 @@ export class Placement {
 
   /** The node among `nodes` that should have the connection, or undefined when there is none. */
   choose(question: Question, nodes: readonly NodeLoad[], now: number): number | undefined {
-    const choice = this.#ask(question, nodes, now)
+    const choice = this.explain(question, nodes, now)
     if (choice === undefined) return undefined
     this.#turn++
     const { from } = question
@@ -123,7 +125,15 @@ export class Placement {
 
   /** What would be chosen now; nothing changes by asking. */
   explain(question: Question, nodes: readonly NodeLoad[], now: number): Choice | undefined {
-    return this.#ask(question, nodes, now)
+    return nodes.length === 0
+      ? undefined
+      : FUNCTIONS[this.#policy](question, this.#view(question, nodes, now))
+  }
+
+  /** What every node would cost; none where the policy in force weighs none. */
+  costs(question: Question, nodes: readonly NodeLoad[], now: number): readonly Cost[] {
+    if (this.#policy !== 'locality' || question.path === undefined || nodes.length === 0) return []
+    return costsOf(question, this.#view(question, nodes, now))
   }
 
   /** The last decisions about a path, the last first. */
@@ -131,15 +141,13 @@ export class Placement {
     return this.#decisions.of(path, MAX_TOLD)
   }
 
-  #ask(question: Question, nodes: readonly NodeLoad[], now: number): Choice | undefined {
-    if (nodes.length === 0) return undefined
-    const { path } = question
-    return FUNCTIONS[this.#policy](question, {
+  #view({ path }: Question, nodes: readonly NodeLoad[], now: number): View {
+    return {
       nodes,
       holders: path === undefined ? [] : this.#directory.holders(path),
       set: path === undefined ? undefined : this.#sets.of(path),
       turn: this.#turn,
       now,
-    })
+    }
   }
 }

@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import { leastLoadedNode, roundRobin } from './by-connection.ts'
 import { hash } from './hash.ts'
 import { lardR, SET_MS, T_HIGH, T_LOW } from './lard-r.ts'
-import { COOL_MS, KEEP_COST, locality, READ_COST, SHIFT_COST } from './locality.ts'
+import { COOL_MS, costsOf, KEEP_COST, locality, READ_COST, SHIFT_COST } from './locality.ts'
 import type { NodeLoad, Policy, ServerSet, View } from './policy.ts'
 
 const ALL: readonly (readonly [string, Policy])[] = [
@@ -80,7 +80,8 @@ describe('locality', () => {
     fc.assert(
       fc.property(path, view, fc.boolean(), (asked, seen, isNew) => {
         const from = isNew ? undefined : (seen.nodes.at(-1) as NodeLoad).id
-        const { to, costs = [] } = locality({ path: asked, from }, seen)
+        const { to } = locality({ path: asked, from }, seen)
+        const costs = costsOf({ path: asked, from }, seen)
         expect(costs.map(({ node }) => node)).toEqual(seen.nodes.map(({ id }) => id))
         for (const { wait, read, shift, total } of costs) expect(total).toBe(wait + read + shift)
         expect(costs.find(({ node }) => node === to)?.total).toBe(
@@ -108,7 +109,8 @@ describe('locality', () => {
     fc.assert(
       fc.property(path, view, (asked, seen) => {
         const from = (seen.nodes[0] as NodeLoad).id
-        const { to, costs = [] } = locality({ path: asked, from }, seen)
+        const { to } = locality({ path: asked, from }, seen)
+        const costs = costsOf({ path: asked, from }, seen)
         const totalOf = (id: number) => costs.find(({ node }) => node === id)?.total as number
         if (to !== from) expect(totalOf(from)).toBeGreaterThanOrEqual(totalOf(to))
         if (to !== from) expect(totalOf(to)).toBeGreaterThanOrEqual(SHIFT_COST)

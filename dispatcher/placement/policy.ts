@@ -72,8 +72,6 @@ export interface Choice {
   readonly reason: Reason
   /** To be remembered of the path; undefined: as it was. */
   readonly set?: ServerSet
-  /** By node; absent where the policy weighs none. */
-  readonly costs?: readonly Cost[]
 }
 
 export type Policy = (question: Question, view: View) => Choice

@@ -5,6 +5,7 @@
  */
 import type { Connection, Forward } from './connection.ts'
 import { type FlowTable, sameFlow } from './flow-table.ts'
+import { dropOldest } from './oldest.ts'
 
 /**
  * How long an old owner passes stragglers on. Segments live at most 2 MSL in the network, but what matters is the
@@ -55,11 +56,10 @@ export class Forwards {
     if (namesake !== undefined && !sameFlow(namesake, forward)) this.remove(namesake)
     this.#order.delete(forward.id)
     if (this.#order.size >= this.#max) {
-      for (const oldest of this.#order.values()) {
+      dropOldest(this.#order, this.#max, (_, oldest) => {
         this.remove(oldest)
         this.evicted++
-        break
-      }
+      })
     }
     const before = this.#table.find(forward)
     if (before?.kind === 'forward' && before.id !== forward.id) this.#unlink(before)

@@ -127,9 +127,7 @@ describe('the hottest connection', () => {
     expect(directory.holders('/a')).toEqual([1, 2])
     const costs = () => {
       const nodes = sim.dispatcher.members.candidates([])
-      return placement
-        .explain({ path: '/a', from: undefined }, nodes, sim.now)
-        ?.costs?.map(({ read }) => read)
+      return placement.costs({ path: '/a', from: undefined }, nodes, sim.now).map(({ read }) => read)
     }
     expect(costs()).toEqual([0, 0])
     sim.run(COOL_MS)
