@@ -77,6 +77,8 @@ export class DispatcherCore {
   #sweepAt: number
   /** When the first of the nodes that are down is given up, unless it comes back. */
   #failAt = Number.POSITIVE_INFINITY
+  /** Nodes whose links took no word of who is there: at most all. */
+  readonly #untold = new Set<number>()
 
   constructor(
     config: OwnerConfig,
@@ -216,7 +218,8 @@ export class DispatcherCore {
     if (restarted) this.#forget(member.id, now)
     this.members.up(member)
     this.owner.peerUp(member.id, restarted, now)
-    this.#tellRoster()
+    this.#tellRoster([member.id])
+    this.#tellChange([member], [], member.id)
   }
 
   nodeDown(id: number): void {
@@ -243,7 +246,8 @@ export class DispatcherCore {
       this.#forget(member.id, now)
       this.members.remove(member.id)
     }
-    if (dead.length > 0) this.#tellRoster()
+    if (this.#untold.size > 0) this.#tellRoster([...this.#untold])
+    if (dead.length > 0) this.#tellChange([], dead)
     this.#relieve(now)
   }
 
@@ -273,11 +277,27 @@ export class DispatcherCore {
     this.directory.forget(node)
   }
 
-  #tellRoster(): void {
+  /** Every node there is, to those that are up. */
+  #tellRoster(to: readonly number[]): void {
+    const envelope = encodeClusterMessage({ type: 'ROSTER', members: this.members.all.map(inRoster) })
+    for (const id of to) {
+      if (this.members.get(id)?.up !== true || this.#world.send(id, envelope)) this.#untold.delete(id)
+      else this.#untold.add(id)
+    }
+  }
+
+  /**
+   * To all but `except`: told whole to each, the roster of a cluster that starts would grow with the cube of its nodes. Who
+   * cannot be told of a change is told everything as soon as it can be.
+   */
+  #tellChange(came: readonly Introduced[], left: readonly Introduced[], except?: number): void {
     const { all } = this.members
-    const members = all.map(({ id, name, control, incarnation }) => ({ id, name, url: control, incarnation }))
-    const envelope = encodeClusterMessage({ type: 'ROSTER', members })
-    for (const { id, up } of all) if (up) this.#world.send(id, envelope)
+    const gone = left.map(({ id }) => id)
+    const envelope = encodeClusterMessage({ type: 'CHANGED', came: came.map(inRoster), left: gone })
+    for (const { id, up } of all) {
+      const isOwed = up && id !== except && !this.#untold.has(id)
+      if (isOwed && !this.#world.send(id, envelope)) this.#untold.add(id)
+    }
     this.#steerToOwners()
   }
 
@@ -350,4 +370,8 @@ export class DispatcherCore {
     if (target !== undefined) target.connections++
     return to
   }
+}
+
+function inRoster({ id, name, control, incarnation }: Introduced) {
+  return { id, name, url: control, incarnation }
 }

@@ -24,6 +24,7 @@ import {
   encodeClusterMessage,
   isPort,
   MAX_PORTS,
+  MAX_ROSTER,
   type Member,
 } from './messages.ts'
 import { answer, type OperatorHost, type ReportedLink } from './operator.ts'
@@ -282,9 +283,11 @@ export class NodeCore {
   #told(message: ClusterMessage): void {
     switch (message.type) {
       case 'ROSTER':
-        this.#nodes = message.members.map(({ id }) => id)
-        this.#members = message.members
-        return this.#world.roster(message.members)
+        return this.#setMembers(message.members)
+      case 'CHANGED': {
+        const gone = new Set([...message.left, ...message.came.map(({ id }) => id)])
+        return this.#setMembers([...this.#members.filter(({ id }) => !gone.has(id)), ...message.came])
+      }
       case 'PLACED': {
         const placed = this.#placing.get(message.token)
         this.#placing.delete(message.token)
@@ -303,6 +306,12 @@ export class NodeCore {
       case 'ASK':
         return void this.#answer(message.token, message.what, message.details)
     }
+  }
+
+  #setMembers(members: readonly Member[]): void {
+    this.#members = members.slice(0, MAX_ROSTER)
+    this.#nodes = this.#members.map(({ id }) => id)
+    this.#world.roster(this.#members)
   }
 
   #drain(on: boolean): void {

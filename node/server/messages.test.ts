@@ -10,13 +10,13 @@ import {
 const text = fc.string({ maxLength: 20 })
 const token = fc.maxSafeNat()
 
+const members = fc.array(fc.record({ id: fc.nat(1023), name: text, url: text, incarnation: text }), {
+  maxLength: 4,
+})
+
 const message: fc.Arbitrary<ClusterMessage> = fc.oneof(
-  fc.record({
-    type: fc.constant('ROSTER' as const),
-    members: fc.array(fc.record({ id: fc.nat(1023), name: text, url: text, incarnation: text }), {
-      maxLength: 4,
-    }),
-  }),
+  fc.record({ type: fc.constant('ROSTER' as const), members }),
+  fc.record({ type: fc.constant('CHANGED' as const), came: members, left: fc.array(fc.nat(1023)) }),
   fc.record({ type: fc.constant('HAVE' as const), reset: fc.boolean(), paths: fc.array(text) }),
   fc.record({ type: fc.constant('GONE' as const), paths: fc.array(text) }),
   fc.record({ type: fc.constant('PLACE' as const), token, path: text }),

@@ -27,6 +27,8 @@ export interface Member {
 export type ClusterMessage =
   /** Dispatcher to nodes: every node there is, the receiver included. */
   | { readonly type: 'ROSTER'; readonly members: readonly Member[] }
+  /** The same to those that have had a ROSTER: what is new since. */
+  | { readonly type: 'CHANGED'; readonly came: readonly Member[]; readonly left: readonly number[] }
   /** Node to dispatcher: these objects came into the cache (`reset`: and nothing said before counts any more). */
   | { readonly type: 'HAVE'; readonly reset: boolean; readonly paths: readonly string[] }
   | { readonly type: 'GONE'; readonly paths: readonly string[] }
@@ -75,13 +77,16 @@ const TYPES: readonly ClusterMessage['type'][] = [
   'PORTS',
   'HOLDERS',
   'HELD',
+  'CHANGED',
 ]
 
 export function encodeClusterMessage(message: ClusterMessage): unknown[] {
   const head = [CLUSTER_PROTOCOL, TYPES.indexOf(message.type)]
   switch (message.type) {
     case 'ROSTER':
-      return [...head, message.members.map(({ id, name, url, incarnation }) => [id, name, url, incarnation])]
+      return [...head, message.members.map(exportMember)]
+    case 'CHANGED':
+      return [...head, message.came.map(exportMember), message.left]
     case 'HAVE':
       return [...head, message.paths, message.reset]
     case 'GONE':
@@ -124,6 +129,10 @@ export function decodeClusterMessage(plain: readonly unknown[]): ClusterMessage 
       const members = importMembers(a)
       return members === undefined ? undefined : { type, members }
     }
+    case 'CHANGED': {
+      const came = importMembers(a)
+      return came !== undefined && isOwners(b) ? { type, came, left: b } : undefined
+    }
     case 'HAVE':
       return isPaths(a) && typeof b === 'boolean' ? { type, paths: a, reset: b } : undefined
     case 'GONE':
@@ -154,6 +163,10 @@ export function decodeClusterMessage(plain: readonly unknown[]): ClusterMessage 
     case 'RELIEVED':
       return isCount(a) && isPaths(b) ? { type, to: a, paths: b } : undefined
   }
+}
+
+function exportMember({ id, name, url, incarnation }: Member): unknown[] {
+  return [id, name, url, incarnation]
 }
 
 function importMembers(plain: unknown): Member[] | undefined {
