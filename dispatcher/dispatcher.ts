@@ -4,6 +4,7 @@
  */
 import { createHash, randomBytes } from 'node:crypto'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { createIncarnation, type Hello, PROTOCOL_VERSION } from '../node/control/hello.ts'
 import type { Link } from '../node/control/link.ts'
 import { Mesh } from '../node/control/mesh.ts'
@@ -146,6 +147,7 @@ class Dispatcher implements RunningRole {
           .catch(warn)
       },
       now,
+      pause: sleep,
     })
     const operator = this.#operator()
     const backend = new Backend(options, this.#core, this.#asks, operator, this.#drains)

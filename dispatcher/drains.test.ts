@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { Drains } from './drains.ts'
 
 /** A node with some connections, of which a round moves at most `room`; those in `stuck` never move. */
@@ -35,6 +36,7 @@ class Node {
     targets: () => this.targets,
     left: node => void this.leftAt.push(node),
     now: () => performance.now(),
+    pause: sleep,
   })
 
   async end(): Promise<ReturnType<Drains['report']>> {

@@ -17,6 +17,8 @@ export interface DrainHost {
   /** The node that asked to leave may do so. */
   left(node: number): void
   now(): number
+  /** Resolves after `ms` of that clock. */
+  pause(ms: number): Promise<void>
 }
 
 class Drain {
@@ -96,19 +98,24 @@ export class Drains {
 
   async #run(drain: Drain): Promise<void> {
     const { node } = drain
-    const { now } = this.#host
+    const { now, pause } = this.#host
     await this.#host.ask(node, 'drain', true)
     for (let round = 0; drain.state === 'draining'; round++) {
       // Who cannot take a connection, as it does not run its application, is not asked for it every time.
-      const targets = turned(this.#host.targets(node), round)
+      const targets = turned(this.#takers(node), round)
       const spread = readSpread(await this.#host.ask(node, 'spread', targets))
       if (drain.state !== 'draining') return
       if (spread !== undefined) this.#note(drain, spread)
       if (spread?.left === 0) return this.#end(drain, 'drained')
       const hopeless = drain.leaving && targets.length === 0
       if (hopeless || now() >= drain.deadline) return this.#end(drain, 'expired')
-      await new Promise(resolve => setTimeout(resolve, ROUND_MS))
+      await pause(ROUND_MS)
     }
+  }
+
+  /** Not those that are emptied with it: they say so themselves only in a moment, and all would move twice. */
+  #takers(node: number): number[] {
+    return this.#host.targets(node).filter(id => (this.#drains.get(id)?.state ?? 'cancelled') === 'cancelled')
   }
 
   #note(drain: Drain, { left, shifted, stayed }: Spread): void {
