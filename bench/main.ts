@@ -11,6 +11,7 @@ import { placementBench } from './placement.ts'
 import { markOwn } from './report/noise.ts'
 import { DEFAULT_OUT } from './report/publish.ts'
 import type { Result } from './report/result.ts'
+import { scale } from './scale/command.ts'
 import { shift } from './shift/command.ts'
 import { single } from './single.ts'
 import { slowClients } from './slow-clients.ts'
@@ -221,6 +222,15 @@ program
   .option('--only <text>', 'only traces whose name holds this', '')
   .option('--json', 'print JSON', false)
   .action(placementBench)
+
+published(
+  program
+    .command('scale')
+    .summary('what grows with a cluster, to 10,000 nodes and 10 million connections')
+    .description('what grows with a cluster, by the product’s code in virtual time; needs no root')
+    .option('--only <text>', 'only rows whose name holds this, e.g. "cluster of 100"', ''),
+  scale,
+)
 
 program
   .command('drain')

@@ -1,5 +1,3 @@
-import { setFlagsFromString } from 'node:v8'
-import { runInNewContext } from 'node:vm'
 import { StandaloneCore } from '../../node/server/standalone.ts'
 import type { Connection } from '../../node/stack/connection.ts'
 import { DEFAULT_LIMITS } from '../../node/stack/limits.ts'
@@ -10,6 +8,7 @@ import { tcpConfig } from '../../node/tcp/config.ts'
 import { ONE_SITE, SimulatedResources, simulatedFiles } from '../sim/cluster/files.ts'
 import { createWorld } from '../sim/network/element.ts'
 import { HandMadeClients } from './hand-made-clients.ts'
+import { heapOctets } from './heap.ts'
 
 const CLIENTS = 3_000
 /** So many come and go first: code is compiled, and tables have grown. */
@@ -22,22 +21,21 @@ const MAX_IDLE_OCTETS = 2_048
  */
 const MAX_LEFT_OCTETS = 700
 
-function heapOctets(): number {
-  setFlagsFromString('--expose-gc')
-  const collect = runInNewContext('gc') as () => void
-  collect()
-  collect()
-  const { heapUsed, external } = process.memoryUsage()
-  return heapUsed + external
+interface Served {
+  readonly owner: Owner
+  readonly clients: HandMadeClients
+  /** In ms. */
+  now: number
 }
 
-function served(clients: HandMadeClients): Owner {
+function served(most: number): Served {
   const world = createWorld(1)
   const files = simulatedFiles(1, { '/1k': 1_024 })
+  const vips = Vips.parse('10.77.0.1', undefined, 80)
   const { owner } = new StandaloneCore(
     {
       id: 0,
-      vips: Vips.parse('10.77.0.1', undefined, 80),
+      vips,
       tcp: tcpConfig({}),
       limits: DEFAULT_LIMITS,
       idBase: 0,
@@ -46,20 +44,27 @@ function served(clients: HandMadeClients): Owner {
     {
       transmit: batch => clients.take(batch),
       random: () => world.random.int32(),
-      now: () => clients.now,
+      now: () => stand.now,
       nowSecond: () => 1_700_000_000,
-      wallMs: () => 1_700_000_000_000 + clients.now,
+      wallMs: () => 1_700_000_000_000 + stand.now,
       wake: () => {},
     },
     new SimulatedResources(files, world.scheduler, ONE_SITE),
   )
-  clients.owner = owner
+  const clients = new HandMadeClients(most, vips, {
+    now: () => stand.now,
+    deliver: batch => {
+      stand.now += 0.01
+      owner.receiveBatch(batch, stand.now)
+    },
+  })
+  const stand: Served = { owner, clients, now: 1_000 }
   // The file is read once, before anything is measured.
   clients.open(0)
   clients.ask(0)
   world.scheduler.run(1_000)
   clients.close(0)
-  return owner
+  return stand
 }
 
 function connectionsOf(owner: Owner): Connection[] {
@@ -67,14 +72,14 @@ function connectionsOf(owner: Owner): Connection[] {
 }
 
 describe(`${CLIENTS} connections`, () => {
-  const clients = new HandMadeClients(WARM_UP + CLIENTS)
-  const owner = served(clients)
+  const stand = served(WARM_UP + CLIENTS)
+  const { clients, owner } = stand
   const each = (from: number, to: number, act: (client: number) => void) => {
     for (let client = from; client < to; client++) act(client)
   }
   const pass = (ms: number) => {
-    clients.now += ms
-    owner.poll(clients.now)
+    stand.now += ms
+    owner.poll(stand.now)
   }
   let before = 0
   let responseOctets = 0
