@@ -1,5 +1,6 @@
 /** `npm run bench`: lists the benchmarks, or runs one. */
 import { Command, InvalidArgumentError } from 'commander'
+import { churnBench } from './churn/command.ts'
 import { conformance } from './conformance/command.ts'
 import { crashBench } from './crash.ts'
 import { cyclone } from './cyclone/command.ts'
@@ -222,6 +223,20 @@ program
   .option('--only <text>', 'only traces whose name holds this', '')
   .option('--json', 'print JSON', false)
   .action(placementBench)
+
+published(
+  program
+    .command('churn')
+    .summary('connections that break while nodes leave and come back')
+    .description(
+      'broken connections per 100,000 while nodes come and go, beside steering by hashes, in virtual time; needs no root',
+    )
+    .option('--connections <n>', 'of each system', number(1_000, 1_000_000), 100_000)
+    .option('--nodes <n>', 'of which one is away half of the time', number(2, 200), 16)
+    .option('--seed <n>', 'of the run', number(1, 2 ** 31), 1)
+    .option('--only <text>', 'only systems whose name holds this', ''),
+  churnBench,
+)
 
 published(
   program

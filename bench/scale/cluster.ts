@@ -7,6 +7,7 @@ import type { CacheStore } from '../../cache/store.ts'
 import { Asks } from '../../dispatcher/asks.ts'
 import { DispatcherCore } from '../../dispatcher/core.ts'
 import { Drains } from '../../dispatcher/drains.ts'
+import type { Introduced } from '../../dispatcher/members.ts'
 import { NodeCore } from '../../node/server/core.ts'
 import { encodeClusterMessage } from '../../node/server/messages.ts'
 import { DEFAULT_LIMITS } from '../../node/stack/limits.ts'
@@ -57,7 +58,7 @@ interface Message {
 
 interface Host {
   readonly id: number
-  readonly core: NodeCore | DispatcherCore
+  core: NodeCore | DispatcherCore
   timer: ScheduledEvent | undefined
   /** Until when its processor is busy with what it has begun. */
   busyUntil: number
@@ -126,24 +127,18 @@ export class ScaledCluster {
   /** The nodes from `first` to `last` come up, one after the other; a dispatcher that settles is waited for. */
   join(first = 1, last = this.nodeCount): void {
     for (let id = first; id <= last; id++) {
-      const address = `10.${78 + (id >> 16)}.${(id >> 8) & 255}.${id & 255}`
-      const control = `${address}:8443`
-      this.#joined.add(id)
-      const member = {
-        id,
-        name: `node${id}`,
-        address,
-        address6: undefined,
-        control,
-        incarnation: `${id}`.padStart(16, '0'),
-      }
-      this.#timed(() => this.dispatcher.nodeUp(member, false))
-      this.node(id).peerUp(DISPATCHER, false, this.now)
-      this.#wake(DISPATCHER)
-      this.#wake(id)
+      this.#introduce(id, false)
       this.run(this.#options.joinMs ?? 1)
     }
     this.run(6_000)
+  }
+
+  #introduce(id: number, restarted: boolean): void {
+    this.#joined.add(id)
+    this.#timed(() => this.dispatcher.nodeUp(introduced(id, `${id} ${this.now}`), restarted))
+    this.node(id).peerUp(DISPATCHER, false, this.now)
+    this.#wake(DISPATCHER)
+    this.#wake(id)
   }
 
   run(ms: number): void {
@@ -163,6 +158,24 @@ export class ScaledCluster {
   browse(client: number, target: string): void {
     this.clients.open(client)
     this.clients.ask(client, target)
+  }
+
+  /** The process of a node that has been emptied ends. */
+  leave(id: number): void {
+    this.#joined.delete(id)
+    this.dispatcher.nodeDown(id)
+    for (const other of this.#joined) this.node(other).peerDown(id, this.now)
+  }
+
+  /** A new process of a node that has left comes up. */
+  enter(id: number): void {
+    const host = this.#hosts[id] as Host
+    if (host.timer !== undefined) this.world.scheduler.cancel(host.timer)
+    host.timer = undefined
+    host.core = this.#createNode(id)
+    this.drains.forget(id)
+    this.#introduce(id, true)
+    for (const other of this.#joined) if (other !== id) this.node(other).peerUp(id, true, this.now)
   }
 
   /** Connections that `id` owns. */
@@ -250,7 +263,7 @@ export class ScaledCluster {
   }
 
   #send(from: number, to: number, envelope: unknown[]): boolean {
-    if (!this.#joined.has(from === DISPATCHER ? to : from) || this.deaf.has(to)) return false
+    if (!this.#isThere(from) || !this.#isThere(to) || this.deaf.has(to)) return false
     const { name, received } = this.traffic.carry(envelope)
     if (from !== DISPATCHER && to !== DISPATCHER)
       this.pairs.add(Math.min(from, to) * 1_024 + Math.max(from, to))
@@ -258,12 +271,18 @@ export class ScaledCluster {
     const leavesAt = this.#busy(this.#hosts[from] as Host, sourceMs)
     this.world.scheduler.at(leavesAt + LINK_MS, () => {
       const host = this.#hosts[to] as Host
+      // A link that broke meanwhile takes it along.
+      if (!this.#isThere(from) || !this.#isThere(to)) return
       host.inbox.push({ from, costMs: targetMs, envelope: received })
       if (host.isServing) return
       host.isServing = true
       this.#serve(host)
     })
     return true
+  }
+
+  #isThere(id: number): boolean {
+    return id === DISPATCHER || this.#joined.has(id)
   }
 
   /** A COMMIT that is repeated finds the work done. */
@@ -312,6 +331,8 @@ export class ScaledCluster {
 
   #atGateway(batch: PacketBatch, tsEcr: number): void {
     const id = tsEcr & ((1 << OWNER_ID_BITS) - 1)
+    // What a machine that is gone is sent is lost.
+    if (!this.#isThere(id)) return
     const { core } = this.#hosts[id] as Host
     if (id === DISPATCHER) this.#timed(() => core.receiveBatch(batch, this.now))
     else core.receiveBatch(batch, this.now)
@@ -339,4 +360,9 @@ export class ScaledCluster {
 
 function hostOf(id: number, core: NodeCore | DispatcherCore): Host {
   return { id, core, timer: undefined, busyUntil: 0, inbox: [], isServing: false }
+}
+
+export function introduced(id: number, incarnation: string): Introduced {
+  const address = `10.${78 + (id >> 16)}.${(id >> 8) & 255}.${id & 255}`
+  return { id, name: `node${id}`, address, address6: undefined, control: `${address}:8443`, incarnation }
 }

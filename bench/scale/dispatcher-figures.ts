@@ -8,7 +8,7 @@ import { encodeClusterMessage, MAX_PATHS_PER_MESSAGE } from '../../node/server/m
 import { encodeOwnerMessage, MAX_OWNED_PER_MESSAGE, type Owned } from '../../node/stack/messages.ts'
 import { OWNER_PROTOCOL } from '../../node/stack/owner.ts'
 import { heapOctets } from '../soak/heap.ts'
-import { ScaledCluster } from './cluster.ts'
+import { introduced, ScaledCluster } from './cluster.ts'
 
 const ROUNDS = 5
 
@@ -25,14 +25,7 @@ function withMembers(count: number, seed: number): { readonly sim: ScaledCluster
   const sim = new ScaledCluster({ nodes: 0, clients: 0, files: new Map(), seed })
   let joinUs = 0
   for (let id = 1; id <= count; id++) {
-    const address = `10.78.${id >> 8}.${id & 255}`
-    const incarnation = `${id}`.padStart(16, '0')
-    joinUs = cpuUs(() =>
-      sim.dispatcher.nodeUp(
-        { id, name: `node${id}`, address, address6: undefined, control: `${address}:8443`, incarnation },
-        false,
-      ),
-    )
+    joinUs = cpuUs(() => sim.dispatcher.nodeUp(introduced(id, `${id}`), false))
   }
   return { sim, joinUs }
 }

@@ -2,6 +2,9 @@ import { ScaledCluster } from './cluster.ts'
 import { directoryFigures, placementFigures, recordFigures } from './dispatcher-figures.ts'
 import { clusterFigures, rackFigures } from './measures.ts'
 
+// Nothing here is timed, and the machine may have other work.
+jest.setTimeout(120_000)
+
 it('a shift costs as many messages in a cluster twice as large, and the directory is right when all is told', async () => {
   const [small, large] = [await clusterFigures(4, 120, 1), await clusterFigures(8, 240, 1)]
   expect([small.shifts, large.shifts]).toEqual([40, 80])

@@ -5,7 +5,7 @@
 import type { Vips } from '../../node/stack/vips.ts'
 import { PacketBatch } from '../../node/tun/packet-batch.ts'
 import { createTcpHeader } from '../../node/wire/emit.ts'
-import { ACK, createSegment, FIN, PSH, SYN } from '../../node/wire/segment.ts'
+import { ACK, createSegment, FIN, PSH, RST, SYN } from '../../node/wire/segment.ts'
 import { readPacket, tcpPacket } from '../sim/network/packet.ts'
 
 const NO_OCTETS = new Uint8Array(0)
@@ -18,7 +18,7 @@ const WINDOW = 65_535
 
 export interface ClientNetwork {
   /** Takes a packet where its echoed timestamp, 0 of a SYN, says. */
-  deliver(batch: PacketBatch, tsEcr: number): void
+  deliver(batch: PacketBatch, tsEcr: number, client: number): void
   /** The clients' clock, in ms. */
   now(): number
 }
@@ -30,6 +30,8 @@ export class HandMadeClients {
   ended = 0
   /** Called with each client that has something to acknowledge: new octets, or an old one that probes. */
   heard: (client: number) => void = () => {}
+  /** Called with each new response, which is one segment. */
+  answered: (client: number) => void = () => {}
   readonly #vips: Vips
   readonly #network: ClientNetwork
   readonly #next: Int32Array
@@ -54,10 +56,12 @@ export class HandMadeClients {
       if (readPacket(batch.copyOf(index), segment) !== 'tcp') throw new Error('not a segment')
       const client = (segment.dst3 - FIRST_ADDRESS) * PORTS + segment.dstPort - FIRST_PORT
       const length = segment.payloadLength + ((segment.flags & (SYN | FIN)) !== 0 ? 1 : 0)
+      if ((segment.flags & RST) !== 0) continue
       const isNew = ((segment.seq + length - (this.#expected[client] as number)) | 0) > 0
       if (isNew || (segment.flags & SYN) !== 0) {
         this.#expected[client] = segment.seq + length
         this.received += segment.payloadLength
+        if (segment.payloadLength > 0) this.answered(client)
         if ((segment.flags & FIN) !== 0) this.ended++
       }
       this.#timestamps[client] = segment.tsVal
@@ -108,6 +112,6 @@ export class HandMadeClients {
     this.#next[client] = (header.seq + payload.length + ((flags & (SYN | FIN)) !== 0 ? 1 : 0)) | 0
     this.#batch.clear()
     this.#batch.push(tcpPacket(header, payload))
-    this.#network.deliver(this.#batch, header.tsEcr)
+    this.#network.deliver(this.#batch, header.tsEcr, client)
   }
 }
