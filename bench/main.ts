@@ -231,7 +231,7 @@ published(
     .description(
       'broken connections per 100,000 while nodes come and go, beside steering by hashes, in virtual time; needs no root',
     )
-    .option('--connections <n>', 'of each system', number(1_000, 1_000_000), 100_000)
+    .option('--connections <n>', 'of each system', number(1_000, 1_000_000), 20_000)
     .option('--nodes <n>', 'of which one is away half of the time', number(2, 200), 16)
     .option('--seed <n>', 'of the run', number(1, 2 ** 31), 1)
     .option('--only <text>', 'only systems whose name holds this', ''),
