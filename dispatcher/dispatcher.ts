@@ -31,6 +31,7 @@ import { Drains } from './drains.ts'
 import { Gateways } from './gateway/gateways.ts'
 import { GATEWAY_PROTOCOL } from './gateway/messages.ts'
 import { Inspection } from './inspection.ts'
+import { LIVENESS_PING_MS, Liveness, reach } from './liveness.ts'
 import type { Member } from './members.ts'
 import type { Configuration, DispatcherOptions, RunningRole } from './options.ts'
 import { flowKey, nextHop, Relay, steeredFlow } from './relay.ts'
@@ -72,6 +73,7 @@ class Dispatcher implements RunningRole {
   readonly #feed: Feed
   readonly #admin: ReturnType<typeof createAdminServer>
   readonly #reloader: Reloader
+  readonly #liveness: NodeJS.Timeout
   #stopped: Promise<void> | undefined = undefined
 
   constructor(options: DispatcherOptions, configuration: Configuration) {
@@ -88,6 +90,7 @@ class Dispatcher implements RunningRole {
     this.#mesh = new Mesh({
       hello: () => this.#hello,
       random: Math.random,
+      limits: { pingIntervalMs: LIVENESS_PING_MS },
       onMessage: (link, message) => this.#received(link, message),
       onUp: (link, restarted) => this.#up(link, restarted),
       onDown: link => this.#down(link),
@@ -130,6 +133,8 @@ class Dispatcher implements RunningRole {
       { policy: options.policy, shiftsPerSecond: configuration.shiftsPerSecond },
     )
     this.#driver = new Driver(this.#core, device)
+    const liveness = new Liveness({ links: () => this.#nodeLinks(), reach, now })
+    this.#liveness = setInterval(() => liveness.look(), LIVENESS_PING_MS).unref()
     this.#reloader = new Reloader({
       serving: configuration.serving,
       read: () => configuration.reload(),
@@ -191,6 +196,7 @@ class Dispatcher implements RunningRole {
   }
 
   async #stop(): Promise<void> {
+    clearInterval(this.#liveness)
     this.#driver.close()
     this.#demo.stop()
     this.#asks.close()
@@ -255,6 +261,13 @@ class Dispatcher implements RunningRole {
     this.#asks.gone(ownerId)
     this.#core.nodeDown(ownerId)
     this.#driver.schedule()
+  }
+
+  *#nodeLinks(): Generator<{ readonly link: Link; readonly address: string }> {
+    for (const { id, up, control } of this.#core.members.all) {
+      const link = up ? this.#mesh.link(id) : undefined
+      if (link !== undefined) yield { link, address: control }
+    }
   }
 
   #ownersChanged(members: readonly Member[]): void {

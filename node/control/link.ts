@@ -150,6 +150,11 @@ export class Link {
     return this.down === undefined
   }
 
+  /** ms since anything was last heard of the peer, as far as that was looked at: at each ping. */
+  get silentMs(): number {
+    return this.isHeard ? 0 : performance.now() - this.heardAt
+  }
+
   /** Octets that the kernel has not taken yet. */
   get queuedOctets(): number {
     return this.batchOctets + this.transport.writableLength

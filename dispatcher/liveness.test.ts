@@ -1,0 +1,76 @@
+import { type AddressInfo, createServer } from 'node:net'
+import type { LinkError } from '../node/control/errors.ts'
+import { LIVENESS_PING_MS, Liveness, reach } from './liveness.ts'
+
+/** A link that is silent for `silentMs`, and a node that accepts connections or not; rounds of looks. */
+function stand(silentMs: number, isThere: boolean | 'later') {
+  const closed: string[] = []
+  const link = {
+    silentMs,
+    close: (reason?: LinkError) => void closed.push(reason?.code ?? ''),
+  }
+  let now = 0
+  let asked = 0
+  let answer: (isThere: boolean) => void = () => {}
+  const liveness = new Liveness({
+    links: () => [{ link, address: '10.0.0.1:7700' }],
+    reach: (_address, _ms, answered) => {
+      asked++
+      answer = answered
+      if (isThere !== 'later') answered(isThere)
+    },
+    now: () => now,
+  })
+  const look = (rounds: number, everyMs = LIVENESS_PING_MS) => {
+    for (let round = 0; round < rounds; round++) {
+      now += everyMs
+      liveness.look()
+    }
+  }
+  return { link, closed, look, asked: () => asked, answer: (yes: boolean) => answer(yes) }
+}
+
+describe('a node', () => {
+  it('that is heard is asked nothing', () => {
+    const { look, asked } = stand(200, false)
+    look(20)
+    expect(asked()).toBe(0)
+  })
+
+  it('that is silent and accepts no connection is given up', () => {
+    const { look, closed } = stand(300, false)
+    look(1)
+    expect(closed).toEqual(['PEER_SILENT'])
+  })
+
+  it('that is silent and accepts one is only busy, and asked again after a while', () => {
+    const { look, closed, asked } = stand(300, true)
+    look(11)
+    expect([closed, asked()]).toEqual([[], 3])
+  })
+
+  it('that speaks while it is asked is kept, and asked once at a time', () => {
+    const { look, closed, link, asked, answer } = stand(300, 'later')
+    look(5)
+    expect(asked()).toBe(1)
+    link.silentMs = 0
+    answer(false)
+    expect(closed).toEqual([])
+  })
+
+  it('is not blamed for our own sleep', () => {
+    const { look, asked } = stand(5_000, false)
+    look(3, 2 * LIVENESS_PING_MS + 1)
+    expect(asked()).toBe(0)
+  })
+})
+
+it('whoever listens is there, also before the process has accepted; a closed port is not', async () => {
+  const server = createServer()
+  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+  const { port } = server.address() as AddressInfo
+  const ask = () => new Promise<boolean>(resolve => reach(`127.0.0.1:${port}`, 20_000, resolve))
+  expect(await ask()).toBe(true)
+  await new Promise(resolve => server.close(resolve))
+  expect(await ask()).toBe(false)
+})
