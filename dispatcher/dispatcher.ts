@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createIncarnation, type Hello, PROTOCOL_VERSION } from '../node/control/hello.ts'
 import type { Link } from '../node/control/link.ts'
+import type { LinkKeys } from '../node/control/link-keys.ts'
 import { Mesh } from '../node/control/mesh.ts'
 import { encodeClusterMessage } from '../node/server/messages.ts'
 import type { OperatorHost } from '../node/server/operator.ts'
@@ -31,6 +32,7 @@ import { Drains } from './drains.ts'
 import { Gateways } from './gateway/gateways.ts'
 import { GATEWAY_PROTOCOL } from './gateway/messages.ts'
 import { Inspection } from './inspection.ts'
+import { linkKeys } from './link-security.ts'
 import { LIVENESS_PING_MS, Liveness, reach } from './liveness.ts'
 import type { Member } from './members.ts'
 import type { Configuration, DispatcherOptions, RunningRole } from './options.ts'
@@ -53,7 +55,8 @@ export async function runDispatcher(
   options: DispatcherOptions,
   configuration: Configuration,
 ): Promise<RunningRole> {
-  const dispatcher = new Dispatcher(options, configuration)
+  const keys = await linkKeys(options, [options.listen])
+  const dispatcher = new Dispatcher(options, configuration, keys)
   await dispatcher.start()
   return dispatcher
 }
@@ -76,7 +79,7 @@ class Dispatcher implements RunningRole {
   readonly #liveness: NodeJS.Timeout
   #stopped: Promise<void> | undefined = undefined
 
-  constructor(options: DispatcherOptions, configuration: Configuration) {
+  constructor(options: DispatcherOptions, configuration: Configuration, keys: LinkKeys | undefined) {
     this.#options = options
     const { id, ownerIdBits } = options
     this.#recorded = openRecordedTun(options.tun, recordingOf(options.pcap, options.pcapOctets, warn))
@@ -89,6 +92,7 @@ class Dispatcher implements RunningRole {
     this.#relay = this.#relaySteering && new Relay(this.#relaySteering, warn)
     this.#mesh = new Mesh({
       hello: () => this.#hello,
+      keys,
       random: Math.random,
       limits: { pingIntervalMs: LIVENESS_PING_MS },
       onMessage: (link, message) => this.#received(link, message),

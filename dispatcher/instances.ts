@@ -7,6 +7,7 @@ import { existsSync } from 'node:fs'
 import { threadsEnvironment } from '../node/server/threads.ts'
 import { DEFAULT_DRAIN_MS } from './admin/api.ts'
 import { Gateway } from './gateway/gateway.ts'
+import { linkKeys } from './link-security.ts'
 import type { NodeOptions, RunningRole } from './options.ts'
 import { nodeFlags, pcapOf } from './role-flags.ts'
 import { runCommand } from './steering/command.ts'
@@ -95,7 +96,8 @@ class Instances implements RunningRole {
   }
 
   async start(): Promise<void> {
-    const { cluster, vip, vip6, port, lan, ownerIdBits, name } = this.#options
+    const { cluster, vip, vip6, port, lan, ownerIdBits, name, listen, dispatcher } = this.#options
+    const keys = await linkKeys(this.#options, [listen, dispatcher])
     // They outlive their processes, so that the rule stays right while an instance is started again.
     for (const device of this.#devices.values()) await this.#makeDevice(device)
     await runCommand('ip', ['-batch', '-'], sharedRouteCommands(this.#made, vip))
@@ -107,7 +109,7 @@ class Instances implements RunningRole {
     const steering = new InstanceSteering(new NftSteering(spec), this.#devices)
     await steering.start()
     const options = { ...this.#options, name: `${name}-instances`, wan: [lan], steering: 'nft' } as const
-    this.#gateway = new Gateway(options, steering, text => line(name, text))
+    this.#gateway = new Gateway(options, steering, text => line(name, text), keys)
     await Promise.all([this.#gateway.ready, ...this.#roles.map(role => role.start())])
   }
 

@@ -52,6 +52,12 @@ it.each([
   [`dispatcher --id 0 ${ROLE.join(' ')} --admin 127.0.0.1:1 --admin-fd 3`],
   [`dispatcher --id 0 ${ROLE.join(' ')} --admin-fd 1`],
   [`dispatcher --id 0 ${ROLE.join(' ')} --cache-octets 10`],
+  [`dispatcher --id 0 ${ROLE.join(' ')}`],
+  [`node --id 1 ${[...ROLE, ...LINK].join(' ')}`],
+  [`node --id 1 ${[...ROLE, ...LINK].join(' ')} --instances 2`],
+  [`gateway --wan wan0 --lan lan0 ${LINK.join(' ')}`],
+  [`node --id 1 ${[...ROLE, ...LINK].join(' ')} --key /no/such/key`],
+  ['key /no/such/folder/key'],
   ['bogus'],
 ])('refuses "gyre %s" with one line and exit code 1', async line => {
   const { status, out, said } = await gyre(...line.split(' '))

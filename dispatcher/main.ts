@@ -49,6 +49,7 @@ import {
   appOption,
   configOption,
   givenContent,
+  keyOption,
   modeOption,
   originOption,
   PCAP_TEXT,
@@ -82,11 +83,15 @@ type Flags<T> = Omit<
   | 'config'
   | 'pcap'
   | 'app'
+  | 'key'
+  | 'plainLinks'
 > & {
   readonly vip6: string
   readonly address6?: string
   readonly pcap?: string
   readonly app?: string
+  readonly key?: string
+  readonly plainLinks?: true
   readonly admin?: Endpoint
   readonly adminFd?: number
   readonly adminToken?: string
@@ -250,6 +255,7 @@ async function registerOperator(program: Command): Promise<void> {
     import('./commands/explain.ts').then(({ registerExplain }) => registerExplain),
     import('./commands/policy.ts').then(({ registerPolicy }) => registerPolicy),
     import('./commands/upgrade.ts').then(({ registerUpgrade }) => registerUpgrade),
+    import('./commands/key.ts').then(({ registerKey }) => registerKey),
     import('./commands/check.ts').then(({ registerCheck }) => registerCheck),
     import('./commands/reload.ts').then(({ registerReload }) => registerReload),
     import('./commands/reopen.ts').then(({ registerReopen }) => registerReopen),
@@ -281,6 +287,8 @@ function fileFlags(command: Command): Command {
 
 function serviceFlags(command: Command, defaultName: string | undefined): Command {
   return vipFlags(command)
+    .addOption(keyOption())
+    .option('--plain-links', 'make control links without a key: only where nobody else reaches their network')
     .option('--cluster <name>', 'control links are made within one cluster only', name, DEFAULT_CLUSTER)
     .option('--name <name>', 'of this process in its role', name, defaultName)
     .option(
@@ -310,13 +318,16 @@ function common(
   vip6: string | undefined
   ownerIdBits: number
   name: string
+  key: string | undefined
+  plainLinks: boolean
 } {
-  const { ownerBits, id, instances = 1, vip6 } = flags
+  const { ownerBits, id, instances = 1, vip6, key, plainLinks = false } = flags
   const last = id === undefined ? 0 : id + instances - 1
   if (last >= 1 << ownerBits) {
     command.error(`error: owner id ${last} does not fit ${ownerBits} bits`, { exitCode: 1 })
   }
-  return { vip6: noneIsUndefined(vip6), ownerIdBits: ownerBits, name: flags.name ?? `node${id}` }
+  const named = flags.name ?? `node${id}`
+  return { vip6: noneIsUndefined(vip6), ownerIdBits: ownerBits, name: named, key, plainLinks }
 }
 
 function configurationOf(

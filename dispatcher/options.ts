@@ -49,6 +49,10 @@ export interface RoleOptions extends Service {
   readonly ownerIdBits: number
   /** Configuration file, absolute. */
   readonly config: string | undefined
+  /** The file with the cluster's keys; undefined: links without TLS, where `plainLinks` allows them. */
+  readonly key?: string | undefined
+  /** Nobody else reaches the network of the links. */
+  readonly plainLinks?: boolean
 }
 
 /** What every owner of connections is told, dispatcher and node alike. */

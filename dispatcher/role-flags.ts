@@ -6,11 +6,13 @@ import { join, parse } from 'node:path'
 import type { NodeOptions, OwnerOptions, RoleOptions } from './options.ts'
 
 export function roleFlags(options: RoleOptions): string[] {
-  const { cluster, name, vip, vip6, port, ownerIdBits, config } = options
+  const { cluster, name, vip, vip6, port, ownerIdBits, config, key, plainLinks } = options
   return [
     ...(config === undefined ? [] : ['--config', config]),
     ...['--cluster', cluster, '--name', name, '--vip', vip, '--vip6', vip6 ?? 'none', '--port', `${port}`],
     ...['--owner-bits', `${ownerIdBits}`],
+    ...(key === undefined ? [] : ['--key', key]),
+    ...(plainLinks === true ? ['--plain-links'] : []),
   ]
 }
 

@@ -4,6 +4,7 @@
  */
 import { randomBytes } from 'node:crypto'
 import { DEFAULT_DRAIN_MS } from '../dispatcher/admin/api.ts'
+import { linkKeys } from '../dispatcher/link-security.ts'
 import type { Configuration, NodeOptions, RunningRole } from '../dispatcher/options.ts'
 import { bringUpTun, FIRST_METRIC } from '../dispatcher/steering/tun-routes.ts'
 import { runApp } from './app/run-app.ts'
@@ -30,6 +31,7 @@ const STOP_GRACE_MS = 3_000
 
 export async function runNode(options: NodeOptions, configuration: Configuration): Promise<RunningRole> {
   const { id, name, cluster, listen } = options
+  const keys = await linkKeys(options, [listen, options.dispatcher])
   const now = () => performance.now()
   const sites = await Sites.open(
     configuration.serving,
@@ -69,6 +71,7 @@ export async function runNode(options: NodeOptions, configuration: Configuration
   }
   const mesh = new Mesh({
     hello: () => hello,
+    keys,
     random: Math.random,
     onMessage: (link, message) => {
       if (Array.isArray(message)) {

@@ -27,7 +27,14 @@ import {
 } from '../options.ts'
 import { DEFAULT_SHIFTS_PER_SECOND } from '../placement/placement.ts'
 import { DEFAULT_POLICY, POLICIES } from '../placement/policy.ts'
-import { choiceSetting, durationSetting, integerSetting, octetsSetting, textSetting } from './setting.ts'
+import {
+  booleanSetting,
+  choiceSetting,
+  durationSetting,
+  integerSetting,
+  octetsSetting,
+  textSetting,
+} from './setting.ts'
 import { hostRecord, SITE_SHAPE, UNKNOWN_HOST } from './site-schema.ts'
 import { formatDurationMs, formatOctets } from './units.ts'
 
@@ -71,6 +78,16 @@ const CLUSTER_SHAPE = {
   admin: textSetting(endpoint, ENDPOINT, {
     about: 'where the admin interface of the dispatcher listens',
     default: `${DEFAULT_ADMIN.host}:${DEFAULT_ADMIN.port} with \`gyre up\`, else none`,
+    ...MACHINE,
+  }),
+  key: textSetting(filePath, 'a file', {
+    about:
+      'with the key that makes a process a member of the cluster (`gyre key`); links are made by TLS then',
+    ...MACHINE,
+  }),
+  plainLinks: booleanSetting({
+    about: 'control links without TLS: only where nobody else reaches their network',
+    default: 'false; `gyre up` has a network of its own',
     ...MACHINE,
   }),
   nodes: integerSetting(1, MAX_NODES, {

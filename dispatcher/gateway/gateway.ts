@@ -6,6 +6,8 @@ import { performance } from 'node:perf_hooks'
 import { Dialer } from '../../node/control/dialer.ts'
 import { createIncarnation, type Hello, NO_OWNER, PROTOCOL_VERSION } from '../../node/control/hello.ts'
 import type { Link } from '../../node/control/link.ts'
+import type { LinkKeys } from '../../node/control/link-keys.ts'
+import { linkKeys } from '../link-security.ts'
 import type { GatewayOptions, RunningRole } from '../options.ts'
 import { SteeringError } from '../steering/errors.ts'
 import { tableName } from '../steering/nft-rules.ts'
@@ -27,9 +29,10 @@ const TELL_FAILURE_EVERY_MS = 10_000
 
 /** Resolves when the gateway steers to the owners that the dispatcher named. Rejects with a SteeringError. */
 export async function runGateway(options: GatewayOptions): Promise<RunningRole> {
+  const keys = await linkKeys(options, [options.dispatcher])
   const steering = createSteering(options)
   await steering.start()
-  const gateway = new Gateway(options, steering)
+  const gateway = new Gateway(options, steering, undefined, keys)
   await gateway.ready
   return gateway
 }
@@ -65,6 +68,7 @@ export class Gateway implements RunningRole {
     options: GatewayOptions,
     steering: Steering,
     log: (line: string) => void = line => console.error(line),
+    keys?: LinkKeys | undefined,
   ) {
     this.#steering = steering
     this.#log = log
@@ -85,6 +89,7 @@ export class Gateway implements RunningRole {
     this.#dialer = new Dialer({
       address: host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`,
       hello: () => hello,
+      keys,
       random: Math.random,
       handlers: {
         onUp: link => {

@@ -77,6 +77,7 @@ interface UpFlags {
   readonly config?: string
   readonly pcap?: string
   readonly app?: string
+  readonly key?: string
   readonly pcapOctets: number
 }
 
@@ -107,6 +108,7 @@ export function registerUp(program: Command, paths: UpPaths): void {
         .default(DEFAULT_ADMIN, formatEndpoint(DEFAULT_ADMIN)),
     )
     .addOption(adminTokenOption())
+    .addOption(keyOption())
     .addOption(modeOption())
     .addOption(steeringOption())
     .addOption(policyOption())
@@ -153,6 +155,11 @@ export function configOption(more = ''): Option {
     '--config <file>',
     `configuration file; flags win over it${more === '' ? '' : ` (${more})`}`,
   )
+}
+
+export function keyOption(): Option {
+  const text = 'file with the key of the cluster, for control links by TLS (`gyre key`)'
+  return new Option('--key <file>', text).argParser(resolvedPath)
 }
 
 export function adminTokenOption(): Option {
@@ -349,7 +356,7 @@ async function finish(
 function optionsOf(command: Command, flags: UpFlags): ClusterOptions {
   const { name, nodes, instances, vip, vip6, port, admin, mode, steering, linkRate, cacheOctets, config } =
     flags
-  const { pcap, pcapOctets, policy, app } = flags
+  const { pcap, pcapOctets, policy, app, key } = flags
   return {
     name,
     nodes,
@@ -359,6 +366,7 @@ function optionsOf(command: Command, flags: UpFlags): ClusterOptions {
     pcap,
     pcapOctets,
     app,
+    key,
     ...givenContent(command, flags, config !== undefined),
     admin,
     adminToken: flags.adminToken,

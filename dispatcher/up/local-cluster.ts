@@ -73,6 +73,8 @@ export interface ClusterOptions {
   readonly linkBits: number | undefined
   /** Memory of each node for files. */
   readonly cacheOctets: number
+  /** The key file for control links, absolute; undefined: links without TLS, on a bridge of the cluster's own. */
+  readonly key?: string | undefined
   /** A program that each node runs, absolute; undefined: none. */
   readonly app: string | undefined
   /** Where every owner records its packets, each with its name put in; undefined: they do not. */
@@ -283,8 +285,9 @@ export class LocalCluster {
   }
 
   #roleOptions(name: string): RoleOptions {
-    const { name: cluster, service, config } = this.#options
-    return { cluster, name, ...service, ownerIdBits: DEFAULT_OWNER_ID_BITS, config }
+    const { name: cluster, service, config, key } = this.#options
+    const links = { key, plainLinks: key === undefined }
+    return { cluster, name, ...service, ownerIdBits: DEFAULT_OWNER_ID_BITS, config, ...links }
   }
 
   #changed(): void {

@@ -76,6 +76,19 @@ const SERVER = `require('node:net').createServer(s => s.end('hello from ' + s.re
     }
   }, 15_000)
 
+  it('lets no client reach a member, and so no control port, by a route of its own', async () => {
+    const { clientNamespace, clientLink, nodes } = topology
+    const [node] = nodes
+    const add = (family: string, ...route: string[]) =>
+      runCommand('ip', ['-n', clientNamespace, family, 'route', 'add', ...route])
+    await add('-4', `${node?.address}/32`, 'via', clientLink.gateway)
+    await add('-6', `${node?.address6}/128`, 'via', `${clientLink.gateway6}`)
+    for (const address of [node?.address, node?.address6]) {
+      const probe = ['netns', 'exec', clientNamespace, process.execPath, '-e', PROBE, `${address}`]
+      expect(await runCommand('ip', probe)).toMatch(/^(EHOSTUNREACH|EACCES|ENETUNREACH)$/)
+    }
+  })
+
   it('limits the rate of the nodes in both directions', () => {
     const { gatewayNamespace, nodes, dispatcher } = topology
     const show = (namespace: string, device: string) =>

@@ -175,8 +175,16 @@ export function gatewayScript(topology: Topology): string {
     ignoring('net/bridge/bridge-nf-call-iptables', '0') +
     ignoring('net/bridge/bridge-nf-call-ip6tables', '0') +
     batch(commands) +
+    prohibit('-4', `${gatewayAddress}/24`) +
+    (with6 ? prohibit('-6', `${gatewayAddress6}/64`) : '') +
     nodes.map(({ port }) => rateLimit(port, linkBits)).join('')
   )
+}
+
+/** Clients reach the virtual addresses and no member behind them, whatever routes they give themselves. */
+function prohibit(family: '-4' | '-6', members: string): string {
+  const rules = [GATEWAY_WAN, GATEWAY_HOST].map(device => `rule add iif ${device} to ${members} prohibit`)
+  return `ip ${family} -batch - <<'END'\n${lines(rules)}END\n`
 }
 
 export function memberScript(topology: Topology, member: Member): string {

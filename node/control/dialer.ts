@@ -4,6 +4,7 @@
  */
 import assert from 'node:assert/strict'
 import { type ClientRequest, type IncomingMessage, request } from 'node:http'
+import { request as requestByTls } from 'node:https'
 import type { Socket } from 'node:net'
 import { performance } from 'node:perf_hooks'
 import { LinkError } from './errors.ts'
@@ -18,6 +19,7 @@ import {
   UPGRADE,
 } from './hello.ts'
 import { closeTransport, Link, type LinkHandlers, type LinkLimits } from './link.ts'
+import { dialingTls, type LinkKeys } from './link-keys.ts'
 
 export const DEFAULT_MIN_DELAY_MS = 50
 export const DEFAULT_MAX_DELAY_MS = 2000
@@ -29,6 +31,8 @@ export interface DialerOptions extends LinkLimits {
   /** Who we are. Asked at each attempt, so that addresses and capabilities may change. */
   readonly hello: () => Hello
   readonly handlers: LinkHandlers
+  /** Proves who we are, and that the peer is one of ours; undefined: no TLS. */
+  readonly keys?: LinkKeys | undefined
   /** In [0, 1): spreads the attempts of many dialers. */
   readonly random: () => number
   /** The owner id that must answer; any if undefined. */
@@ -94,10 +98,12 @@ export class Dialer {
   }
 
   private connect(): void {
-    const attempt = request(`http://${this.options.address}/`, {
-      agent: false,
-      headers: { Connection: 'Upgrade', Upgrade: UPGRADE, [HELLO_HEADER]: encodeHello(this.options.hello()) },
-    })
+    const { address, keys, hello } = this.options
+    const headers = { Connection: 'Upgrade', Upgrade: UPGRADE, [HELLO_HEADER]: encodeHello(hello()) }
+    const attempt =
+      keys === undefined
+        ? request(`http://${address}/`, { agent: false, headers })
+        : requestByTls(`https://${address}/`, { agent: false, headers, ...dialingTls(keys) })
     this.attempt = attempt
     attempt.on('upgrade', (response, socket, head) => this.open(attempt, response, socket, head))
     attempt.on('response', response => {
@@ -105,13 +111,25 @@ export class Dialer {
       attempt.destroy()
     })
     attempt.on('error', error => {
-      this.fail(attempt, new LinkError('CONNECT_FAILED', `${this.options.address}: ${error.message}`, error))
+      this.fail(attempt, this.failureOf(error))
     })
     attempt.end()
     this.timer = setTimeout(() => {
       const message = `${this.options.address} did not answer in ${this.connectTimeoutMs} ms`
       this.fail(attempt, new LinkError('CONNECT_TIMEOUT', message))
     }, this.connectTimeoutMs)
+  }
+
+  private failureOf(error: NodeJS.ErrnoException): LinkError {
+    const { address, keys } = this.options
+    const isOfTls = error.code === 'EPROTO' || error.code?.startsWith('ERR_SSL') === true
+    if (keys !== undefined && isOfTls) {
+      const message = `${address} has another key, or none: give both sides the same key file (\`gyre key\`)`
+      return new LinkError('UNAUTHENTICATED', message, error)
+    }
+    const isCut = keys === undefined && error.code === 'ECONNRESET'
+    const hint = isCut ? '; where it has a key, this side needs the same (`--key`)' : ''
+    return new LinkError('CONNECT_FAILED', `${address}: ${error.message}${hint}`, error)
   }
 
   private check(response: IncomingMessage): Hello | LinkError {

@@ -41,6 +41,8 @@ const FAULTS = {
   CONNECT_TIMEOUT: { closeCode: 4018, status: 504 },
   /** The peer refused the upgrade without one of these codes: not a gyre control port, probably. */
   REFUSED: { closeCode: 4019, status: 403 },
+  /** No TLS with a key of the cluster: another key, none, or no TLS on one of the sides. */
+  UNAUTHENTICATED: { closeCode: 4020, status: 401 },
 } as const satisfies Record<string, { closeCode: number; status: number }>
 
 export type LinkErrorCode = keyof typeof FAULTS

@@ -5,6 +5,7 @@
  */
 import assert from 'node:assert/strict'
 import { createServer, type IncomingMessage, type Server, STATUS_CODES } from 'node:http'
+import { createServer as createTlsServer } from 'node:https'
 import type { AddressInfo, Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { LinkError, type LinkErrorCode, statusOf } from './errors.ts'
@@ -21,6 +22,7 @@ import {
   UPGRADE,
 } from './hello.ts'
 import { Link, type LinkHandlers, type LinkLimits } from './link.ts'
+import { acceptingTls, type LinkKeys } from './link-keys.ts'
 
 /** One for each owner id, and as many again for gateways and tools. */
 export const MAX_LINKS = 2048
@@ -33,6 +35,8 @@ export interface ListenerOptions extends LinkLimits {
   /** Who we are. Asked at each link, so that addresses and capabilities may change. */
   readonly hello: () => Hello
   readonly handlers: LinkHandlers
+  /** Who may come; undefined: everybody, without TLS. */
+  readonly keys?: LinkKeys | undefined
   /** 1 to MAX_LINKS. */
   readonly maxLinks?: number
   /** A connection that has not asked for its link by then is cut. */
@@ -67,15 +71,24 @@ export class Listener {
       onDown: (link, reason) => this.forget(link, reason),
     }
     const upgradeTimeoutMs = options.upgradeTimeoutMs ?? DEFAULT_UPGRADE_TIMEOUT_MS
-    this.server = createServer({
+    const { keys } = options
+    const http = {
       headersTimeout: upgradeTimeoutMs,
       requestTimeout: upgradeTimeoutMs,
       connectionsCheckingInterval: upgradeTimeoutMs / 3,
       maxHeaderSize: 2 * MAX_HELLO_OCTETS,
-    })
+    }
+    this.server =
+      keys === undefined
+        ? createServer(http)
+        : createTlsServer({ ...http, ...acceptingTls(keys, upgradeTimeoutMs) })
     this.server.maxConnections = this.maxLinks + MAX_PENDING
     this.pending = new Set()
-    this.server.on('connection', socket => this.track(socket))
+    // Below a TLS connection stands the one that it is made on, which ends with it, or by the time-out of the handshake.
+    this.server.on(keys === undefined ? 'connection' : 'secureConnection', (socket: Socket) =>
+      this.track(socket),
+    )
+    this.server.on('tlsClientError', () => this.count('UNAUTHENTICATED'))
     this.server.on('request', (_request, response) => {
       response.writeHead(426, { Upgrade: UPGRADE, Connection: 'close' }).end()
     })
@@ -176,8 +189,12 @@ export class Listener {
     this.options.handlers.onDown(link, reason)
   }
 
+  private count(code: LinkErrorCode): void {
+    this.counters.refused[code] = (this.counters.refused[code] ?? 0) + 1
+  }
+
   private refuse(socket: Duplex, error: LinkError): void {
-    this.counters.refused[error.code] = (this.counters.refused[error.code] ?? 0) + 1
+    this.count(error.code)
     const status = statusOf(error.code)
     socket.on('error', () => socket.destroy())
     socket.once('finish', () => socket.destroy())

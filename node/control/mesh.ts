@@ -7,6 +7,7 @@ import { Dialer } from './dialer.ts'
 import type { LinkError } from './errors.ts'
 import { type Hello, NO_OWNER } from './hello.ts'
 import type { Link, LinkLimits } from './link.ts'
+import type { LinkKeys } from './link-keys.ts'
 import { Listener } from './listener.ts'
 
 export interface Peer {
@@ -20,6 +21,8 @@ export interface MeshOptions {
   /** In [0, 1). */
   readonly random: () => number
   readonly limits?: LinkLimits
+  /** Of the cluster; undefined: links without TLS. */
+  readonly keys?: LinkKeys | undefined
   onMessage(link: Link, message: unknown): void
   /** `restarted`: the peer is another run of the process than the one we knew. */
   onUp(link: Link, restarted: boolean): void
@@ -38,7 +41,8 @@ export class Mesh {
 
   constructor(options: MeshOptions) {
     this.#options = options
-    this.#listener = new Listener({ ...options.limits, hello: options.hello, handlers: this.#handlers() })
+    const { hello, keys, limits } = options
+    this.#listener = new Listener({ ...limits, hello, keys, handlers: this.#handlers() })
   }
 
   listen(port: number, host: string): Promise<AddressInfo> {
@@ -50,12 +54,13 @@ export class Mesh {
     const present = this.#dialers.get(peer.id)
     if (present?.address === peer.address) return
     present?.dialer.close()
-    const { hello, random, limits } = this.#options
+    const { hello, random, keys, limits } = this.#options
     const dialer = new Dialer({
       ...limits,
       address: peer.address,
       expectedOwner: peer.id,
       hello,
+      keys,
       random,
       handlers: this.#handlers(),
       onFailure: error => this.#options.onFailure?.(peer.address, error),
