@@ -36,6 +36,7 @@ import { linkKeys } from './link-security.ts'
 import { LIVENESS_PING_MS, Liveness, reach } from './liveness.ts'
 import type { Member } from './members.ts'
 import type { Configuration, DispatcherOptions, RunningRole } from './options.ts'
+import { dropPrivileges, PrivilegeError } from './privileges.ts'
 import { flowKey, nextHop, Relay, steeredFlow } from './relay.ts'
 import { tableName } from './steering/nft-rules.ts'
 import { NftSteering } from './steering/nft-steering.ts'
@@ -56,6 +57,10 @@ export async function runDispatcher(
   configuration: Configuration,
 ): Promise<RunningRole> {
   const keys = await linkKeys(options, [options.listen])
+  const needsRoot = options.mode === 'clone' || options.clientNamespace !== undefined
+  if (options.user !== undefined && needsRoot) {
+    throw new PrivilegeError('NEEDS_ROOT', 'with --mode clone or --client-namespace a dispatcher stays root')
+  }
   const dispatcher = new Dispatcher(options, configuration, keys)
   await dispatcher.start()
   return dispatcher
@@ -184,6 +189,7 @@ class Dispatcher implements RunningRole {
     const { id, tun, vip, vip6, lan, listen, admin } = this.#options
     await bringUpTun({ device: tun, vip, vip6, lanDevice: lan, metric: FIRST_METRIC + id })
     await this.#relaySteering?.start()
+    dropPrivileges(this.#options.user)
     await this.#mesh.listen(listen.port, listen.host)
     if (admin !== undefined) await this.#admin.listen(admin)
     this.#ownersChanged([])

@@ -58,6 +58,7 @@ it.each([
   [`gateway --wan wan0 --lan lan0 ${LINK.join(' ')}`],
   [`node --id 1 ${[...ROLE, ...LINK].join(' ')} --key /no/such/key`],
   ['key /no/such/folder/key'],
+  [`dispatcher --id 0 ${ROLE.join(' ')} --plain-links --user nobody --client-namespace x`],
   ['bogus'],
 ])('refuses "gyre %s" with one line and exit code 1', async line => {
   const { status, out, said } = await gyre(...line.split(' '))

@@ -307,6 +307,7 @@ function ownerFlags(command: Command): Command {
     .requiredOption('--listen <host:port>', 'where control links of the others arrive', endpoint)
     .addOption(modeOption())
     .requiredOption('--lan <device>', 'the network of the owners', device)
+    .option('--user <name>', 'give root up for this user, once the TUN device is open', name)
     .option('--pcap <file>', PCAP_TEXT, resolvedPath)
     .addOption(pcapOctetsOption())
 }

@@ -72,6 +72,8 @@ export interface OwnerOptions extends RoleOptions {
   readonly mode: Mode
   readonly lan: string
   readonly tun: string
+  /** Whose rights the process keeps once its TUN is open; undefined: those that it has. */
+  readonly user?: string | undefined
   /** Where all packets are recorded (pcapng); undefined: they are not. */
   readonly pcap: string | undefined
   /** Octets of that file at most. */

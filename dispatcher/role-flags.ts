@@ -17,7 +17,7 @@ export function roleFlags(options: RoleOptions): string[] {
 }
 
 export function ownerFlags(options: OwnerOptions): string[] {
-  const { id, address, address6, listen, root, origin, cacheOctets, mode, lan, tun, pcap, pcapOctets } =
+  const { id, address, address6, listen, root, origin, cacheOctets, mode, lan, tun, user, pcap, pcapOctets } =
     options
   return [
     ...roleFlags(options),
@@ -27,6 +27,7 @@ export function ownerFlags(options: OwnerOptions): string[] {
     ...(address6 === undefined ? [] : ['--address6', address6]),
     ...['--listen', endpointText(listen), '--cache-octets', `${cacheOctets}`],
     ...['--mode', mode, '--lan', lan, '--tun', tun],
+    ...(user === undefined ? [] : ['--user', user]),
     ...(pcap === undefined ? [] : ['--pcap', pcap, '--pcap-octets', `${pcapOctets}`]),
   ]
 }

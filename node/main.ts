@@ -6,6 +6,7 @@ import { randomBytes } from 'node:crypto'
 import { DEFAULT_DRAIN_MS } from '../dispatcher/admin/api.ts'
 import { linkKeys } from '../dispatcher/link-security.ts'
 import type { Configuration, NodeOptions, RunningRole } from '../dispatcher/options.ts'
+import { dropPrivileges } from '../dispatcher/privileges.ts'
 import { bringUpTun, FIRST_METRIC } from '../dispatcher/steering/tun-routes.ts'
 import { runApp } from './app/run-app.ts'
 import { provideRuntime } from './app/runtime.ts'
@@ -51,6 +52,7 @@ export async function runNode(options: NodeOptions, configuration: Configuration
     lanDevice: options.lan,
     metric: FIRST_METRIC + id,
   })
+  dropPrivileges(options.user)
 
   // A node serves from when the dispatcher knows it; before, nothing would be placed here.
   let welcomed: () => void = () => {}

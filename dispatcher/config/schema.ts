@@ -131,6 +131,10 @@ const PROCESS_SHAPE = {
     about: 'where packets of clients arrive, on a gateway',
     ...MACHINE,
   }),
+  user: textSetting(name, 'a name', {
+    about: 'whose rights a node or dispatcher keeps once its TUN device is open, instead of root’s',
+    ...MACHINE,
+  }),
   tun: textSetting(device, 'a device', {
     about: 'name of the TUN device, which is created',
     default: 'tun0',
