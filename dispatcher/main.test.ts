@@ -14,7 +14,7 @@ interface Ended {
 
 function gyre(...args: string[]): Promise<Ended> {
   return new Promise(resolve => {
-    execFile(process.execPath, [MAIN, ...args], { timeout: 20_000 }, (error, out, said) => {
+    execFile(process.execPath, [MAIN, ...args], { timeout: 60_000 }, (error, out, said) => {
       resolve({ status: typeof error?.code === 'number' ? error.code : error === null ? 0 : -1, out, said })
     })
   })
