@@ -11,8 +11,8 @@ import { withNginx } from './nginx.ts'
 import { has, inNamespace, run, Server } from './process.ts'
 import { type Figures, wrk } from './wrk.ts'
 
-const VIP = '10.77.203.1'
-const NGINX = '10.77.203.2'
+const VIP = '10.77.206.1'
+const NGINX = '10.77.206.2'
 const NGINX_PORT = 81
 const SERVER_CORE = 0
 const LOAD_CORE = 1
@@ -57,7 +57,7 @@ export async function slowClients(options: SlowClientsOptions): Promise<void> {
     await mkdir(root)
     await writeFile(join(root, SMALL), randomFillSync(Buffer.alloc(SMALL_OCTETS)))
     await writeFile(join(root, LARGE), randomFillSync(Buffer.alloc(LARGE_OCTETS)))
-    const flags = { name: 'gyre-slow', vip: VIP, vip6: 'none', admin: '127.0.0.1:8873', nodes: 1, root }
+    const flags = { name: 'gyre-slow', vip: VIP, vip6: 'none', admin: '127.0.0.1:8874', nodes: 1, root }
     const rows = await withCluster(flags, async state => {
       const node = state.roles.find(({ role }) => role === 'node')
       if (node === undefined) throw new Error('the cluster has no node')

@@ -220,7 +220,7 @@ asRoot(`a cluster in namespaces${process.getuid?.() === 0 ? '' : ' (skipped: it 
       expect(await gyre(['connections', '--json', '--name', name])).toContain('connections')
     })
     await expect(gyre(['status', '--name', flags.name])).rejects.toThrow(/not running/)
-  }, 60_000)
+  }, 120_000)
 })
 
 async function output(command: string, args: readonly string[]): Promise<Buffer> {

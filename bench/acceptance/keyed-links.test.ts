@@ -30,7 +30,7 @@ asRoot('a cluster with a key', () => {
     expect(statSync(key).mode & 0o777).toBe(0o600)
     await expect(gyre(['key', key])).rejects.toThrow(/is there already/)
     const flags = {
-      ...{ name: 'gyre-tk', vip: '10.77.126.1', vip6: 'fd77:126::1', admin: '127.0.0.1:8926', nodes: 2 },
+      ...{ name: 'gyre-tl', vip: '10.77.126.1', vip6: 'fd77:126::1', admin: '127.0.0.1:8926', nodes: 2 },
       ...{ root: folder, more: ['--key', key, '--link-rate', '200mbit'] },
     }
     await withCluster(flags, async state => {

@@ -42,8 +42,8 @@ asRoot(`the stack and the kernel${process.getuid?.() === 0 ? '' : ' (skipped: it
   afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
   function cluster(...more: string[]) {
-    const addresses = { vip: '10.77.108.1', vip6: 'fd77:108::1', admin: '127.0.0.1:8908' }
-    return { name: 'gyre-t8', ...addresses, nodes: 2, root: folder, more }
+    const addresses = { vip: '10.77.127.1', vip6: 'fd77:127::1', admin: '127.0.0.1:8927' }
+    return { name: 'gyre-tn', ...addresses, nodes: 2, root: folder, more }
   }
 
   it(
