@@ -64,8 +64,8 @@ asRoot(`the stack and the kernel${process.getuid?.() === 0 ? '' : ' (skipped: it
             expect(await inClient('curl', '-sS', '--fail', '--max-time', '10', '-g', url)).toBe('small\n')
           }
         }
-        await inClient('ping', '-c', '2', '-i', '0.1', '-W', '2', '-s', '1400', vip)
-        await inClient('ping', '-c', '2', '-i', '0.1', '-W', '2', vip6)
+        await inClient('ping', '-c', '2', '-i', '0.1', '-W', '20', '-s', '1400', vip)
+        await inClient('ping', '-c', '2', '-i', '0.1', '-W', '20', vip6)
         // The kernel tells a connected UDP socket of the ICMP error; bash writes twice, and the second write hears it.
         const datagrams = `exec 3<>/dev/udp/${vip}/9; echo a >&3; sleep 0.3; echo b >&3`
         await expect(inClient('bash', '-c', datagrams)).rejects.toThrow(/Connection refused/)
