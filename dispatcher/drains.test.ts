@@ -170,3 +170,21 @@ it('asks another node each round for what has stayed', async () => {
     ['spread', [2, 3]],
   ])
 })
+
+it('gives nothing to a node that is emptied as well, before that has said so itself', async () => {
+  const node = new Node(1)
+  node.stuck.add(1)
+  /** Whom the next few rounds ask to take what is there. */
+  const targets = async () => {
+    node.asked = []
+    const spreads = () => (node.asked as [string, unknown][]).filter(([what]) => what === 'spread')
+    while (spreads().length < 4) await sleep(10)
+    return new Set(spreads().flatMap(([, asked]) => asked as number[]))
+  }
+  node.drains.start(2, 60_000)
+  node.drains.start(1, 60_000)
+  expect(await targets()).toEqual(new Set([3]))
+  expect(await node.drains.cancel(2)).toBe('cancelled')
+  expect(await targets()).toEqual(new Set([2, 3]))
+  node.drains.forget(1)
+})

@@ -15,7 +15,7 @@ export interface Machine {
 
 /** How each says its version. wrk has no flag for it and ends with status 1, so the status says nothing. */
 const PROGRAMS: Readonly<Record<string, string>> = { nginx: '-v', haproxy: '-v', wrk: '-v' }
-const VERSION_TIMEOUT_MS = 5_000
+const VERSION_TIMEOUT_MS = 30_000
 
 export async function describeMachine(): Promise<Machine> {
   const own = JSON.parse(readFileSync(join(process.cwd(), 'package.json'), 'utf8')) as { version: string }

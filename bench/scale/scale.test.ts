@@ -1,4 +1,4 @@
-import { ScaledCluster } from './cluster.ts'
+import { introduced, ScaledCluster } from './cluster.ts'
 import { directoryFigures, placementFigures, recordFigures } from './dispatcher-figures.ts'
 import { clusterFigures, rackFigures } from './measures.ts'
 
@@ -61,6 +61,22 @@ describe('who is there', () => {
     expect(known(sim, 1)).not.toContain(4)
     sim.join(5, 5)
     for (let id = 1; id <= 5; id++) expect(sorted(known(sim, id))).toEqual([1, 2, 3, 4, 5])
+    sim.close()
+  })
+
+  it('is told whole to a node whose link broke, by the next one', () => {
+    const sim = new ScaledCluster({ nodes: 4, clients: 0, files, seed: 1 })
+    sim.join(1, 3)
+    sim.dispatcher.nodeDown(1)
+    sim.join(4, 4)
+    sim.dispatcher.nodeDown(3)
+    sim.run(12_000)
+    // The dispatcher has given it up, too, before it is back.
+    expect([sim.dispatcher.members.get(1), sorted(known(sim, 1))]).toEqual([undefined, [1, 2, 3]])
+    expect(sorted(known(sim, 2))).toEqual([2, 4])
+    sim.dispatcher.nodeUp(introduced(1, '1'), false)
+    sim.run(100)
+    for (const id of [1, 2, 4]) expect(sorted(known(sim, id))).toEqual([1, 2, 4])
     sim.close()
   })
 

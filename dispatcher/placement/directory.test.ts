@@ -1,3 +1,4 @@
+import fc from 'fast-check'
 import { Directory, EXPECTED_MS, MAX_EXPECTED, MAX_EXPECTED_CHARS } from './directory.ts'
 
 it('forgets what a node held, and is bounded', () => {
@@ -68,4 +69,68 @@ describe('what was given to a node to read', () => {
     directory.expire(EXPECTED_MS)
     expect(directory.holders('/a')).toEqual([1])
   })
+})
+
+/** What it should hold, worked out the slow way: by path, in the order in which the paths came. */
+class Model {
+  readonly held = new Map<string, Set<number>>()
+
+  add(owner: number, path: string): void {
+    const holders = this.held.get(path)
+    if (holders !== undefined) {
+      holders.add(owner)
+      return
+    }
+    for (const [oldest] of this.held) {
+      if (this.held.size < SMALL && this.chars + path.length <= SMALL_CHARS) break
+      this.held.delete(oldest)
+    }
+    this.held.set(path, new Set([owner]))
+  }
+
+  remove(owner: number, path: string): void {
+    const holders = this.held.get(path)
+    holders?.delete(owner)
+    if (holders?.size === 0) this.held.delete(path)
+  }
+
+  get chars(): number {
+    return [...this.held.keys()].reduce((sum, { length }) => sum + length, 0)
+  }
+}
+
+const SMALL = 6
+const SMALL_CHARS = 30
+const act = fc.record({
+  what: fc.constantFrom('add', 'add', 'expect', 'remove', 'forget', 'expire'),
+  owner: fc.integer({ min: 1, max: 3 }),
+  path: fc.integer({ min: 1, max: 9 }).map(length => `/${'x'.repeat(length)}`),
+})
+
+it('knows by path and by node the same, whatever is added, removed, given up or forgotten', () => {
+  fc.assert(
+    fc.property(fc.array(act, { maxLength: 60 }), acts => {
+      const [directory, model] = [new Directory(SMALL, SMALL_CHARS), new Model()]
+      let expected: { owner: number; path: string }[] = []
+      for (const { what, owner, path } of acts) {
+        if (what === 'expect') directory.expect(owner, path, 0)
+        else if (what === 'expire') directory.expire(EXPECTED_MS)
+        else if (what === 'forget') directory.forget(owner)
+        else directory[what](owner, path)
+        if (what === 'expect' && model.held.get(path)?.has(owner) !== true) expected.push({ owner, path })
+        if (what === 'add' || what === 'expect') model.add(owner, path)
+        if (what === 'add') expected = expected.filter(one => one.owner !== owner || one.path !== path)
+        if (what === 'remove') model.remove(owner, path)
+        if (what === 'forget') for (const one of [...model.held.keys()]) model.remove(owner, one)
+        if (what === 'expire') for (const one of expected.splice(0)) model.remove(one.owner, one.path)
+        expected = expected.filter(one => model.held.get(one.path)?.has(one.owner) === true)
+        const paths = [...model.held.keys()]
+        expect([directory.size, directory.chars]).toEqual([paths.length, model.chars])
+        for (const one of paths)
+          expect(new Set(directory.holders(one))).toEqual(model.held.get(one) as Set<number>)
+      }
+      for (const owner of [1, 2, 3]) directory.forget(owner)
+      expect([directory.size, directory.chars]).toEqual([0, 0])
+    }),
+  )
 })
