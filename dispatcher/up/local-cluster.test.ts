@@ -101,7 +101,7 @@ async function until(what: () => boolean): Promise<void> {
       const pid = state.roles.find(role => role.name === name)?.pid
       return readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0').slice(2).join(' ')
     }
-    const service = `--vip ${state.vip} --vip6 ${state.vip6} --port 80 --owner-bits 8`
+    const service = `--vip ${state.vip} --vip6 ${state.vip6} --port 80 --owner-bits 8 --plain-links`
     expect(command('gateway')).toContain(
       `gateway --cluster ${state.name} --name gateway ${service} --dispatcher ws://10.78.0.2:7700 --wan wan0,host0 --lan lan0`,
     )
