@@ -429,6 +429,24 @@ describe('stays up', () => {
     expect(told).toMatch(/\{"status":"ok"\}$/)
   })
 
+  it('cuts who asked for another protocol and does not read the answer when it closes', async () => {
+    await start()
+    // More than the kernel keeps for a reader.
+    cluster.metrics = async () => 'x'.repeat(64 * 1024 * 1024)
+    const socket = connect(Number(address.split(':')[1]), '127.0.0.1')
+    socket.pause()
+    socket.write('GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n')
+    const ended = new Promise(resolve => socket.once('close', resolve))
+    socket.on('error', () => {})
+    while (socket.readableLength === 0) {
+      socket.read(0)
+      await new Promise(resolve => setTimeout(resolve, 10))
+    }
+    await server.close()
+    socket.resume()
+    await ended
+  })
+
   it('keeps nobody who was refused a WebSocket and does not hang up', async () => {
     await start()
     const socket = connect({ port: Number(address.split(':')[1]), host: '127.0.0.1', allowHalfOpen: true })

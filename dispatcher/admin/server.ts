@@ -105,6 +105,8 @@ export function createAdminServer(backend: AdminBackend, options: AdminServerOpt
   let open = 0
   const server = createServer({ requestTimeout: REQUEST_TIMEOUT_MS, headersTimeout: REQUEST_TIMEOUT_MS })
   server.maxConnections = MAX_ADMIN_CONNECTIONS
+  /** Connections that Node.js has let go of, so that it does not cut them; at most all there may be. */
+  const released = new Set<Duplex>()
   server.on('request', async (request, response) => {
     let answer: Answer
     try {
@@ -121,11 +123,14 @@ export function createAdminServer(backend: AdminBackend, options: AdminServerOpt
   server.on('upgrade', (request, socket, head) => {
     if (/^websocket$/i.test(request.headers.upgrade ?? '')) upgrade(options, request, socket, head)
     else stayPlain(server, request, socket)
+    released.add(socket)
+    socket.once('close', () => released.delete(socket))
   })
   return {
     listen: where => listen(server, where),
     close: () => {
       options.feed?.close()
+      for (const socket of released) socket.destroy()
       return close(server)
     },
   }
