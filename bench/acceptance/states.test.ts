@@ -212,5 +212,5 @@ asRoot(`a shift in every state${process.getuid?.() === 0 ? '' : ' (skipped: it n
       expectWhole(await round(state, root, [1, 2]), true)
       expect(await readResets(state.clientNamespace)).toBe(0)
     })
-  }, 60_000)
+  }, 120_000)
 })

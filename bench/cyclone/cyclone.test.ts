@@ -30,7 +30,7 @@ where(`a small cluster${lacking === undefined ? '' : ` (skipped: ${lacking})`}`,
       // Only a proxy has responses of about 6 kB pass its machine.
       expect([system, of('dispatcher sends') > 3_000]).toEqual([system, system.startsWith('HAProxy')])
     }
-  }, 150_000)
+  }, 300_000)
 })
 
 describe('the workload', () => {
