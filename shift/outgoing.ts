@@ -240,10 +240,10 @@ export class OutgoingShifts {
     else this.#abort(shift, 'STEERING', now)
   }
 
-  /** The connection ended while we were asking; after COMMIT it is not ours to end. */
-  closed(connection: number, now: number): void {
+  /** The connection ended, or has another epoch, while we were asking; after COMMIT it is not ours to end. */
+  withdraw(connection: number, reason: 'CLOSED' | 'STALE', now: number): void {
     const shift = this.#shifts.get(connection)
-    if (shift !== undefined && shift.phase !== 'committed') this.#abort(shift, 'CLOSED', now)
+    if (shift !== undefined && shift.phase !== 'committed') this.#abort(shift, reason, now)
   }
 
   /** The link to `peer` broke. Before COMMIT that is an abort; after it COMMIT is repeated on the next link. */

@@ -151,7 +151,7 @@ describe('the source', () => {
         )
       } else if (end === 'timeout') shifts.expire(5_000)
       else if (end === 'down') shifts.peerDown(TARGET, 1)
-      else shifts.closed(7, 1)
+      else shifts.withdraw(7, 'CLOSED', 1)
       expect(state).toMatchObject({ owned: true, frozen: false })
       const result = results[0]
       if (result?.ok === false) refusals.push(result.reason)
@@ -427,7 +427,7 @@ describe('a shift without PREPARE', () => {
 
   it('does not happen where the connection ends, or the target is gone, before COMMIT', () => {
     for (const end of [
-      (shifts: OutgoingShifts) => shifts.closed(7, 0),
+      (shifts: OutgoingShifts) => shifts.withdraw(7, 'CLOSED', 0),
       (shifts: OutgoingShifts) => shifts.peerDown(TARGET, 0),
     ]) {
       const { shifts, sent, results, start } = source()

@@ -4,7 +4,7 @@
  */
 import type { Flow } from '../../clone/flow.ts'
 import { type Requirements, requirements } from '../../clone/requirements.ts'
-import { exportSnapshot, importSnapshot } from '../../clone/snapshot.ts'
+import { exportSnapshot, importSnapshot, type Snapshot } from '../../clone/snapshot.ts'
 import { IncomingShifts } from '../../shift/incoming.ts'
 import {
   type Commit,
@@ -362,13 +362,13 @@ export class OwnerShifts {
   }
 
   /** Whether the connection that others call so is another one here: the name of one cannot stand for two. */
-  #isNamesake(id: number, flow: Flow): boolean {
+  isNamesake(id: number, flow: Flow): boolean {
     const entry = this.#owner.byId.get(id)
     return entry?.kind === 'connection' && !sameFlow(entry, flow)
   }
 
   #admits(prepare: Prepare): ShiftRefusal | undefined {
-    if (this.#isNamesake(prepare.connection, prepare.flow)) return 'STALE'
+    if (this.isNamesake(prepare.connection, prepare.flow)) return 'STALE'
     if (prepare.octets > MAX_OCTETS_BY_VALUE || this.#owner.full) return 'NO_MEMORY'
     return this.#owner.application.admits(prepare)
   }
@@ -422,7 +422,7 @@ export class OwnerShifts {
   #adopt(commit: Commit, from: number, now: number, prepared: boolean): ShiftRefusal | undefined {
     const owner = this.#owner
     // Not even remembered: its name is taken.
-    if (this.#isNamesake(commit.connection, commit.flow)) return 'STALE'
+    if (this.isNamesake(commit.connection, commit.flow)) return 'STALE'
     if (!prepared) {
       const { connection, epoch, flow } = commit
       const refusal = this.#admits({
@@ -446,30 +446,41 @@ export class OwnerShifts {
       return content
     })
     if (isMissing) return this.#refuse(commit, from, now, 'NO_OBJECT')
-    if (typeof snapshot === 'string' || !this.#isOfFlow(snapshot.tcb, commit.flow)) {
-      return this.#refuse(commit, from, now, 'BAD_SNAPSHOT')
-    }
-    if (!this.#hasMemory(snapshot.tcb, now)) return this.#refuse(commit, from, now, 'NO_MEMORY')
+    if (typeof snapshot === 'string') return this.#refuse(commit, from, now, 'BAD_SNAPSHOT')
+    const connection = this.takeOver(commit.connection, commit.epoch, commit.flow, snapshot, now)
+    if (typeof connection === 'string') return this.#refuse(commit, from, now, connection)
     this.#holders.note(from, needs)
-    const connection = new Connection(commit.connection, commit.epoch, commit.flow, snapshot.tcb)
-    connection.shifts = snapshot.shifts + 1
-    connection.request = snapshot.request
-    connection.since = snapshot.since
-    if (!owner.application.importState(connection, snapshot.application, now)) {
-      return this.#refuse(commit, from, now, 'BAD_SNAPSHOT')
-    }
-    if (!owner.install(connection)) return this.#refuse(commit, from, now, 'NO_MEMORY')
-    this.#carried.note(connection, connection.tcb.sendQueue.ownedOctets)
-    const { mode, id, dispatcherId } = owner.config
-    adopt(connection.tcb, mode === 'clone' ? dispatcherId : id, now)
-    owner.counters.adopted++
     connection.confirmTo = from
     connection.adoptedAt = now
     // Where no echo of our id can come, there is nothing to wait for.
-    if (mode === 'clone' || !connection.timestamps) this.#confirm(connection)
+    if (owner.config.mode === 'clone' || !connection.timestamps) this.#confirm(connection)
     owner.environment.owned(connection)
     owner.application.resumed(connection, now)
     return undefined
+  }
+
+  /** A connection that another owner gave to us, or left, is ours from now on; or why that cannot be. */
+  takeOver(
+    id: number,
+    epoch: number,
+    flow: Flow,
+    snapshot: Snapshot,
+    now: number,
+  ): Connection | ShiftRefusal {
+    const owner = this.#owner
+    const { tcb } = snapshot
+    if (!this.#isOfFlow(tcb, flow)) return 'BAD_SNAPSHOT'
+    if (!this.#hasMemory(tcb, now)) return 'NO_MEMORY'
+    const connection = new Connection(id, epoch, flow, tcb)
+    connection.shifts = snapshot.shifts + 1
+    connection.request = snapshot.request
+    connection.since = snapshot.since
+    if (!owner.application.importState(connection, snapshot.application, now)) return 'BAD_SNAPSHOT'
+    if (!owner.install(connection)) return 'NO_MEMORY'
+    this.#carried.note(connection, tcb.sendQueue.ownedOctets)
+    adopt(tcb, owner.config.mode === 'clone' ? owner.config.dispatcherId : owner.config.id, now)
+    owner.counters.adopted++
+    return connection
   }
 
   /** Remembers that this epoch was refused after its COMMIT, so that a copy of the COMMIT finds the same answer. */

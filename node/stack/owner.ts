@@ -72,7 +72,7 @@ export class Owner {
   readonly #emitter: Emitter
   readonly #internet: Internet
   readonly #passer: PacketPasser
-  readonly #shifts: OwnerShifts
+  readonly shifts: OwnerShifts
   readonly #listener: Listener | undefined
   readonly #segment = createSegment()
   readonly #out = createTransmission()
@@ -109,7 +109,7 @@ export class Owner {
       giveBack: (batch, index, hops) => this.#passer.giveBack(batch, index, hops, undefined),
       advance: (connection, now) => this.#advance(connection, now),
     })
-    this.#shifts = new OwnerShifts(this)
+    this.shifts = new OwnerShifts(this)
     this.memory = new ReceiveMemory(tcp, this.counters.memory, limits.heldOctets)
     this.#listener = secret && new Listener(tcp, secret, this.counters.listen, limits.halfOpen)
   }
@@ -133,19 +133,19 @@ export class Owner {
   }
 
   get shifting(): Pick<OutgoingShifts, 'size' | 'has'> {
-    return this.#shifts.outgoing
+    return this.shifts.outgoing
   }
 
   /** How full every table is that one owner's connections share. */
   usage(): Record<string, Usage> {
     const { limits } = this.config
-    const { incoming, outgoing } = this.#shifts
+    const { incoming, outgoing } = this.shifts
     return {
       connections: { used: this.connections, max: limits.connections },
       halfOpen: { used: this.#population.halfOpen, max: limits.halfOpen },
       timeWait: { used: this.#population.timeWait, max: limits.timeWait },
       heldOctets: { used: this.memory.octets, max: limits.heldOctets },
-      carriedOctets: { used: this.#shifts.carriedOctets, max: limits.heldOctets },
+      carriedOctets: { used: this.shifts.carriedOctets, max: limits.heldOctets },
       forwards: { used: this.forwards.size, max: limits.forwards },
       epochs: { used: this.epochs.size, max: MAX_EPOCHS },
       timers: { used: this.#timers.length, max: MAX_ENTRIES_PER_ITEM * limits.connections },
@@ -165,10 +165,10 @@ export class Owner {
   /** An envelope of one of our two protocols; others are not for us. Hostile content is dropped and counted. */
   receiveMessage(from: number, envelope: readonly unknown[], now: number): void {
     this.#enter(now)
-    this.#shifts.heard(from, now)
+    this.shifts.heard(from, now)
     const [protocol, ...plain] = envelope
     if (protocol === SHIFT_PROTOCOL) {
-      if (!this.#shifts.receive(from, plain, now)) count(this.counters.discarded, 'bad-shift-message')
+      if (!this.shifts.receive(from, plain, now)) count(this.counters.discarded, 'bad-shift-message')
     } else if (protocol === OWNER_PROTOCOL) {
       const message = decodeOwnerMessage(plain)
       if (message === undefined) count(this.counters.discarded, 'bad-owner-message')
@@ -179,7 +179,7 @@ export class Owner {
 
   pollAt(): number {
     if (this.#dirty.length > 0) return Number.NEGATIVE_INFINITY
-    return Math.min(this.#timers.earliest(), this.#shifts.pollAt(), this.#sweepAt)
+    return Math.min(this.#timers.earliest(), this.shifts.pollAt(), this.#sweepAt)
   }
 
   poll(now: number): void {
@@ -196,7 +196,7 @@ export class Owner {
       this.#advance(due, now)
       if (due.applicationDeadline <= now) this.#applicationExpired(due, now)
     }
-    this.#shifts.expire(now)
+    this.shifts.expire(now)
     if (now >= this.#sweepAt) {
       this.forwards.expire(now, MAX_EXPIRED_AT_ONCE)
       this.#sweepAt = this.forwards.size > 0 ? now + FORWARD_SWEEP_MS : Number.POSITIVE_INFINITY
@@ -212,26 +212,26 @@ export class Owner {
     cause: ShiftCause,
     done: (result: ShiftResult) => void,
   ): void {
-    this.#shifts.start(connection, to, now, cause, done)
+    this.shifts.start(connection, to, now, cause, done)
     if (!this.#inside) this.flush(now)
   }
 
   /** The kernel's answer to `environment.steer`. */
   steered(connection: number, epoch: number, ok: boolean, now: number): void {
     this.#enter(now)
-    this.#shifts.outgoing.steered(connection, epoch, ok, now)
+    this.shifts.outgoing.steered(connection, epoch, ok, now)
     this.flush(now)
   }
 
   peerUp(peer: number, restarted: boolean, now: number): void {
     this.#enter(now)
-    this.#shifts.outgoing.peerUp(peer, restarted, now)
+    this.shifts.outgoing.peerUp(peer, restarted, now)
     this.flush(now)
   }
 
   peerDown(peer: number, now: number): void {
     this.#enter(now)
-    this.#shifts.outgoing.peerDown(peer, now)
+    this.shifts.outgoing.peerDown(peer, now)
     this.flush(now)
   }
 
@@ -259,7 +259,7 @@ export class Owner {
     // An application that is called back while it sends is served by the call under way.
     if (this.#flushingNow) return
     this.#flushingNow = true
-    const { outgoing } = this.#shifts
+    const { outgoing } = this.shifts
     while (this.#dirty.length > 0 || outgoing.commits) {
       outgoing.commit(now)
       const turn = this.#dirty
@@ -341,7 +341,7 @@ export class Owner {
     countOwned(connection.peek(), -1)
     this.remove(connection)
     this.epochs.note(connection.id, connection.epoch, this.#now)
-    this.#shifts.leaving(connection)
+    this.shifts.leaving(connection)
     this.application.released(connection, this.#now)
   }
 
@@ -377,17 +377,17 @@ export class Owner {
     else if (entry.kind === 'connection') {
       if (this.#isSuccessor(entry, now)) this.#unknown(batch, index, hops, returnedBy, now)
       else this.#deliver(entry, now)
-    } else if (entry.to === this.#passedBy && this.#shifts.incoming.awaits(entry.id)) {
+    } else if (entry.to === this.#passedBy && this.shifts.incoming.awaits(entry.id)) {
       // Its COMMIT was lost; what it passes on comes once more behind the next.
       count(this.counters.discarded, 'not-there-yet')
     } else if (entry.to !== returnedBy) {
       const packet = this.#passer.passOn(entry.to, batch, index, hops)
-      if (packet !== undefined) this.#shifts.passedOn(entry.id, packet)
+      if (packet !== undefined) this.shifts.passedOn(entry.id, packet)
     } else {
       // Our record says that this flow is the sender's, and the sender knows nothing of it: it has ended. Unless its
       // COMMIT is still on the way, or the packet came there before COMMIT, and here behind the news of it.
       const isNew = entry.isNewly(now) && this.#leastIsn === undefined
-      if (isNew || this.#shifts.outgoing.has(entry.id)) return count(this.counters.discarded, 'not-there-yet')
+      if (isNew || this.shifts.outgoing.has(entry.id)) return count(this.counters.discarded, 'not-there-yet')
       this.forwards.remove(entry)
       this.#unknown(batch, index, hops, returnedBy, now)
     }
@@ -421,7 +421,7 @@ export class Owner {
   #advance(connection: Connection, now: number): void {
     const { tcb } = connection
     const events = takeEvents(tcb)
-    if ((events & CONFIRMED) !== 0 && connection.confirmTo >= 0) this.#shifts.confirm(connection, now)
+    if ((events & CONFIRMED) !== 0 && connection.confirmTo >= 0) this.shifts.confirm(connection, now)
     if ((events & NEW_STATE) !== 0) this.#noteState(connection)
     if (events !== 0) this.application.advanced(connection, events, now)
     if (connection.frozen) return
@@ -482,9 +482,9 @@ export class Owner {
     this.remove(connection)
     // What was never offered to anybody has no COMMIT that could come late.
     if (connection.triedEpoch > 0) this.epochs.note(connection.id, connection.epoch, now)
-    this.#shifts.leaving(connection)
+    this.shifts.leaving(connection)
     this.counters.closed++
-    this.#shifts.outgoing.closed(connection.id, now)
+    this.shifts.outgoing.withdraw(connection.id, 'CLOSED', now)
     this.application.released(connection, now)
     this.environment.closed(connection)
   }
@@ -577,7 +577,7 @@ export class Owner {
         this.#leastIsn = undefined
         return
       case 'STEERED':
-        return this.#shifts.outgoing.steered(message.connection, message.epoch, message.ok, now)
+        return this.shifts.outgoing.steered(message.connection, message.epoch, message.ok, now)
       case 'OWNED':
       case 'CLOSED':
       case 'STEER':

@@ -6,9 +6,8 @@ import type { Flow } from '../../clone/flow.ts'
 import { requirements } from '../../clone/requirements.ts'
 import { exportSnapshot, importSnapshot } from '../../clone/snapshot.ts'
 import { MAX_NEED_CHARS, MAX_NEEDS, type ShiftRefusal } from '../../shift/messages.ts'
-import { adopt } from '../tcp/adoption.ts'
 import { succeed } from '../tcp/succession.ts'
-import { Connection } from './connection.ts'
+import type { Connection } from './connection.ts'
 import type { Owner } from './owner.ts'
 
 /** Connections whose contents are being read for them. */
@@ -51,23 +50,27 @@ export class Successions {
   takeUp(bequest: Bequest, now: () => number, done: (refusal: ShiftRefusal | undefined) => void): void {
     const { connection, epoch, flow, record, from } = bequest
     if (this.#taking.get(connection) === epoch) return
-    const answer = this.#known(connection, epoch)
+    const owner = this.#owner
+    const answer = this.#known(bequest, now())
     if (answer !== undefined) return done(answer === 'ours' ? undefined : answer)
     if (!Array.isArray(record) || record.length !== 2 || !isNeeds(record[0])) return done('BAD_SNAPSHOT')
     const [needs, snapshot] = record
-    const { application } = this.#owner
     const prepare = { type: 'PREPARE', connection, epoch, flow, needs, octets: 0, round: 0 } as const
-    const refusal = application.admits(prepare)
+    const refusal = owner.application.admits(prepare)
     if (refusal !== undefined) return done(refusal)
-    if (this.#taking.size >= MAX_TAKING_UP || this.#owner.full) return done('NO_MEMORY')
+    if (this.#taking.size >= MAX_TAKING_UP || owner.full) return done('NO_MEMORY')
     this.#taking.set(connection, epoch)
+    const before = owner.flows.find(flow)
     const fetched = (missing: ShiftRefusal | undefined) => {
-      this.#taking.delete(connection)
-      const late = this.#known(connection, epoch)
+      if (this.#taking.get(connection) === epoch) this.#taking.delete(connection)
+      const late = this.#known(bequest, now())
       if (late !== undefined) return done(late === 'ours' ? undefined : late)
+      const present = owner.flows.find(flow)
+      // The client has begun another connection from that port meanwhile.
+      if (present?.kind === 'connection' && present !== before) return done('STALE')
       done(missing ?? this.#install(bequest, snapshot, now()))
     }
-    application.fetch(needs, fetched, from)
+    owner.application.fetch(needs, fetched, from)
   }
 
   /** Another owner has taken the connection up meanwhile: it is not ours any more, and the client hears nothing of that. */
@@ -78,16 +81,29 @@ export class Successions {
     owner.epochs.note(id, epoch, now)
   }
 
-  #known(id: number, epoch: number): ShiftRefusal | 'ours' | undefined {
-    const entry = this.#owner.byId.get(id)
-    const known = entry?.epoch ?? this.#owner.epochs.get(id)
-    if (entry?.kind === 'connection') {
-      // What we own is newer than any record of it.
-      if (known < epoch) entry.epoch = epoch
-      this.#owner.environment.owned(entry)
-      return 'ours'
+  #known({ connection: id, epoch, flow }: Bequest, now: number): ShiftRefusal | 'ours' | undefined {
+    const owner = this.#owner
+    if (owner.shifts.isNamesake(id, flow)) return 'STALE'
+    const entry = owner.byId.get(id)
+    const known = entry?.epoch ?? owner.epochs.get(id)
+    if (entry?.kind !== 'connection') {
+      // What we have just given away may come back, and is newer than any record of it.
+      if (owner.shifting.has(id)) return 'ALREADY_SHIFTING'
+      return known >= epoch ? 'STALE' : undefined
     }
-    return known >= epoch ? 'STALE' : undefined
+    // What we own is newer than any record of it.
+    const isRaised = known < epoch
+    if (isRaised) {
+      entry.epoch = epoch
+      entry.triedEpoch = epoch
+    }
+    owner.environment.owned(entry)
+    if (isRaised) {
+      // Begun with an epoch that the dispatcher would take for an old one.
+      owner.shifts.outgoing.withdraw(id, 'STALE', now)
+      owner.flush(now)
+    }
+    return 'ours'
   }
 
   #install(
@@ -96,23 +112,17 @@ export class Successions {
     now: number,
   ): ShiftRefusal | undefined {
     const owner = this.#owner
-    const { application, config } = owner
+    const { application } = owner
     let isMissing = false
-    const snapshot = importSnapshot(plain, config.tcp, now, key => {
+    const snapshot = importSnapshot(plain, owner.config.tcp, now, key => {
       const content = application.resolve(key)
       isMissing ||= content === undefined
       return content
     })
     if (isMissing) return 'NO_OBJECT'
     if (typeof snapshot === 'string' || !succeed(snapshot.tcb, ticks, now)) return 'BAD_SNAPSHOT'
-    const connection = new Connection(id, epoch, flow, snapshot.tcb)
-    connection.shifts = snapshot.shifts + 1
-    connection.request = snapshot.request
-    connection.since = snapshot.since
-    if (!application.importState(connection, snapshot.application, now)) return 'BAD_SNAPSHOT'
-    if (!owner.install(connection)) return 'NO_MEMORY'
-    adopt(connection.tcb, config.mode === 'clone' ? config.dispatcherId : config.id, now)
-    owner.counters.adopted++
+    const connection = owner.shifts.takeOver(id, epoch, flow, snapshot, now)
+    if (typeof connection === 'string') return connection
     owner.environment.owned(connection)
     application.resumed(connection, now)
     owner.flush(now)
