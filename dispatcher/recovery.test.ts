@@ -134,4 +134,12 @@ describe('recovery', () => {
     stand.recovery.sweep()
     expect(stand.recovery.size).toEqual({ records: 0, octets: 0, orphans: 0 })
   })
+
+  it('keeps nothing of what a node takes back', () => {
+    const stand = new Stand()
+    stand.begin(1)
+    stand.recovery.told(record(1, 0), stand.now)
+    stand.die()
+    expect([stand.recovery.size, stand.sent]).toEqual([{ records: 0, octets: 0, orphans: 0 }, []])
+  })
 })

@@ -109,6 +109,8 @@ export class Recovery {
     if (known !== undefined && known.epoch > epoch) return
     if (known === undefined && this.#host.forward(connection) === undefined) return
     this.#drop(connection)
+    // The node keeps none of it any more.
+    if (record.length === 0) return
     if (this.#octets + record.length > MAX_RECORDS_OCTETS) {
       this.counters.dropped++
       return

@@ -13,6 +13,13 @@ import { ownedOf } from './reporter.ts'
 
 /** Octets sent since a record was told, after which its sequence numbers are too old to be compared (`MAX_REACH_OCTETS`). */
 const RENEW_OCTETS = 2 ** 28
+/**
+ * Octets of records that a connection may cost beyond what its client has taken: one that sends octet by octet, and does not
+ * read, would have each answered by a record of all that is unread.
+ */
+const MAX_RECORDS_AHEAD_OCTETS = 262_144
+/** Takes back the record told before: the connection has changed, and what it is now is not kept. */
+const NONE = new Uint8Array(0)
 
 export interface BirthRecordsHost {
   readonly owner: Owner
@@ -58,22 +65,28 @@ export class BirthRecords {
       return
     }
     const { recorded } = connection
-    const end = sendQueue.released + sendQueue.octets
+    const { released } = sendQueue
+    const end = released + sendQueue.octets
     if (
       recorded !== undefined &&
       recorded.end === end &&
       recorded.received === rcv.nxt &&
       recorded.closing === snd.finQueued &&
-      sendQueue.released - recorded.released < RENEW_OCTETS
+      released - recorded.released < RENEW_OCTETS
     ) {
       return
     }
-    if (!this.#tell(connection)) return
+    const begun = recorded?.begun ?? released
+    const cost = recorded?.cost ?? 0
+    const told = this.#tell(connection, cost <= MAX_RECORDS_AHEAD_OCTETS + released - begun)
+    if (told === undefined) return
     connection.recorded = {
       end,
       received: rcv.nxt,
       closing: snd.finQueued,
-      released: sendQueue.released,
+      released,
+      begun,
+      cost: cost + told,
     }
   }
 
@@ -103,12 +116,14 @@ export class BirthRecords {
     }
   }
 
-  #tell(connection: Connection): boolean {
+  /** Octets of the record that was told; undefined where none could be. */
+  #tell(connection: Connection, isAffordable: boolean): number | undefined {
     const { owner, now } = this.#host
-    const plain = exportRecord(owner, connection, now())
-    const record = plain && pack(plain)
-    if (record === undefined || record.length > MAX_RECORD_OCTETS) return false
-    return this.#host.send(encodeRecordsMessage({ type: 'RECORD', owned: ownedOf(connection), record }))
+    const plain = isAffordable ? exportRecord(owner, connection, now()) : undefined
+    const packed = plain && pack(plain)
+    const record = packed !== undefined && packed.length <= MAX_RECORD_OCTETS ? packed : NONE
+    const message = encodeRecordsMessage({ type: 'RECORD', owned: ownedOf(connection), record })
+    return this.#host.send(message) ? record.length : undefined
   }
 }
 

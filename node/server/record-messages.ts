@@ -22,7 +22,7 @@ interface Named {
   readonly epoch: number
 }
 
-/** Node to dispatcher: the connection is its, and this is enough to go on with it. */
+/** Node to dispatcher: the connection is its, and this is enough to go on with it; an empty record says that nothing is. */
 export interface RecordMessage {
   readonly type: 'RECORD'
   readonly owned: Owned

@@ -15,6 +15,9 @@ export interface Recorded {
   readonly released: number
   readonly received: number
   readonly closing: boolean
+  /** `released` when the first record was told of what is being sent, and octets of all since then. */
+  readonly begun: number
+  readonly cost: number
 }
 
 export class Connection implements Flow, Timed {
