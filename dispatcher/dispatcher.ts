@@ -9,6 +9,7 @@ import { createIncarnation, type Hello, PROTOCOL_VERSION } from '../node/control
 import type { Link } from '../node/control/link.ts'
 import type { LinkKeys } from '../node/control/link-keys.ts'
 import { Mesh } from '../node/control/mesh.ts'
+import { parsePeerAddress } from '../node/control/peer-address.ts'
 import { encodeClusterMessage } from '../node/server/messages.ts'
 import type { OperatorHost } from '../node/server/operator.ts'
 import { type ReloadAnswer, Reloader } from '../node/server/reloader.ts'
@@ -245,9 +246,12 @@ class Dispatcher implements RunningRole {
   #up(link: Link, restarted: boolean): void {
     const { role, ownerId, name, incarnation, addresses, capabilities } = link.peer
     if (role === 'gateway') return this.#gateways.up(link)
-    const control = capabilities.find(capability => capability.startsWith(CONTROL))
+    const control =
+      capabilities.find(capability => capability.startsWith(CONTROL))?.slice(CONTROL.length) ?? ''
     const address = addresses[0]
-    if (role !== 'node' || control === undefined || address === undefined) return link.close()
+    // Every other node dials what this one says: nobody could.
+    const isNode = role === 'node' && address !== undefined && parsePeerAddress(control) !== undefined
+    if (!isNode) return link.close()
     if (restarted) this.#drains.forget(ownerId)
     this.#core.nodeUp(
       {
@@ -255,7 +259,7 @@ class Dispatcher implements RunningRole {
         name,
         address,
         address6: addresses[1],
-        control: control.slice(CONTROL.length),
+        control,
         incarnation,
       },
       restarted,

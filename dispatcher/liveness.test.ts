@@ -74,3 +74,9 @@ it('whoever listens is there, also before the process has accepted; a closed por
   await new Promise(resolve => server.close(resolve))
   expect(await ask()).toBe(false)
 })
+
+it.each(['10.0.0.1', '10.0.0.1:99999', 'a b:80'])('of "%s" nothing is said', address => {
+  const answers: boolean[] = []
+  reach(address, 20_000, isThere => answers.push(isThere))
+  expect(answers).toEqual([true])
+})

@@ -3,9 +3,10 @@
  * silent because it is busy or stopped, and then it is best waited for; but its kernel still accepts connections. So a silent
  * node is asked for one, and only one that does not even answer that is given up.
  */
-import { connect } from 'node:net'
+import { connect, type Socket } from 'node:net'
 import { LinkError } from '../node/control/errors.ts'
 import type { Link } from '../node/control/link.ts'
+import { parsePeerAddress } from '../node/control/peer-address.ts'
 
 /** Each node is asked so often whether it is there. 300 of them cost some 3 % of a core. */
 export const LIVENESS_PING_MS = 100
@@ -13,6 +14,8 @@ export const LIVENESS_PING_MS = 100
 const SUSPECT_AFTER_MS = 300
 /** ms; on a network where this is not enough, round trips are as long as what is to be avoided. */
 const REACH_MS = 200
+/** Errors of the network, and of a machine that is there without its node; any other is our own, and says nothing of either. */
+const UNREACHABLE = ['ECONNREFUSED', 'ECONNRESET', 'EHOSTUNREACH', 'EHOSTDOWN', 'ENETUNREACH', 'ETIMEDOUT']
 /** ms until a node that accepted and is still silent is asked again. */
 const ASK_AGAIN_MS = 500
 
@@ -54,24 +57,27 @@ export class Liveness {
   }
 }
 
-/** `host:port`, an IPv6 host in brackets. */
+/** Asked twice, half of the time apart: one lost SYN, which is repeated after a second, would speak for a dead node. */
 export function reach(address: string, ms: number, answered: (isThere: boolean) => void): void {
-  const colon = address.lastIndexOf(':')
-  const host = address.slice(0, colon).replace(/^\[|\]$/g, '')
+  const peer = parsePeerAddress(address)
+  if (peer === undefined) return answered(true)
+  const sockets: Socket[] = []
   let isOver = false
-  const socket = connect({ host, port: Number(address.slice(colon + 1)) })
   const done = (isThere: boolean) => {
     if (isOver) return
     isOver = true
-    clearTimeout(timer)
-    socket.removeAllListeners()
-    // What it still has to say is of no interest.
-    socket.on('error', () => {})
-    socket.destroy()
+    for (const timer of timers) clearTimeout(timer)
+    for (const socket of sockets) socket.destroy()
     answered(isThere)
   }
+  const ask = () => {
+    const socket = connect(peer)
+    sockets.push(socket)
+    socket.once('connect', () => done(true))
+    // What it still has to say when all is over is of no interest.
+    socket.on('error', error => done(!UNREACHABLE.includes((error as NodeJS.ErrnoException).code ?? '')))
+  }
   // Where we were stopped ourselves the answer may be there, and not yet read.
-  const timer = setTimeout(() => setImmediate(() => done(false)), ms)
-  socket.once('connect', () => done(true))
-  socket.once('error', () => done(false))
+  const timers = [setTimeout(ask, ms / 2), setTimeout(() => setImmediate(() => done(false)), ms)]
+  ask()
 }
