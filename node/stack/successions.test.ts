@@ -54,6 +54,8 @@ class Node {
   }
 }
 
+afterEach(() => jest.restoreAllMocks())
+
 describe('what a dead owner left', () => {
   it('is taken up once', () => {
     const node = new Node()
@@ -125,4 +127,17 @@ describe('a node that is asked to take up what it owns', () => {
     expect(node.owner.byId.get(1)?.kind).toBe('forward')
     expect(node.takeUp(1, flow, record)).toEqual(['ALREADY_SHIFTING'])
   })
+})
+
+it('what others have taken up is let go of as if it had been given to them, and nothing else', () => {
+  const node = new Node()
+  const { flow, record } = bequeathed(5_006)
+  node.takeUp(1, flow, record)
+  const connection = node.owner.byId.get(1) as Connection
+  const released = jest.spyOn(node.owner.application, 'released')
+  node.successions.disown(1, EPOCH, node.stand.now)
+  expect(node.owner.byId.get(1)).toBe(connection)
+  node.successions.disown(1, EPOCH + 1, node.stand.now)
+  expect([node.owner.connections, released.mock.calls.length, connection.frozen]).toEqual([0, 1, true])
+  expect(node.takeUp(1, flow, record)).toEqual(['STALE'])
 })

@@ -77,7 +77,11 @@ export class Successions {
   disown(id: number, epoch: number, now: number): void {
     const owner = this.#owner
     const entry = owner.byId.get(id)
-    if (entry?.kind === 'connection' && entry.epoch < epoch) owner.forget(entry)
+    if (entry?.kind === 'connection' && entry.epoch < epoch) {
+      // As one that was given away: what is still to be told of it, its owner tells.
+      entry.frozen = true
+      owner.forget(entry)
+    }
     owner.epochs.note(id, epoch, now)
   }
 
