@@ -10,13 +10,14 @@ import { AdminClient } from '../../dispatcher/admin/client.ts'
 import { gyre, REPOSITORY, startProgram, withCluster } from '../local-cluster.ts'
 import { inNamespace, run } from '../process.ts'
 import type { Download } from './download.ts'
-import { countService, loseRandomly, readService, stopLosing } from './packet-counters.ts'
+import { countService, loseRandomly, readService, readWhenQuiet, stopLosing } from './packet-counters.ts'
 import { shiftedDownload, warm } from './shifted-download.ts'
 import type { Swarm } from './swarm.ts'
 
 const asRoot = process.getuid?.() === 0 ? describe : describe.skip
 const SITE = join(REPOSITORY, 'www', 'site')
 const MIB = 1024 * 1024
+const MAX_GAP_MS = 1_000
 
 function filesBelow(folder: string, prefix = ''): string[] {
   return readdirSync(join(folder, prefix), { withFileTypes: true }).flatMap(entry =>
@@ -92,10 +93,10 @@ asRoot(`a cluster in namespaces${process.getuid?.() === 0 ? '' : ' (skipped: it 
       expect(download.sha256).toBe(digest)
     }
 
-    /** No pause of 200 ms; a failure says when there was one. */
+    /** No pause that a busy machine does not explain; that a shift costs no time-out, the simulator says. A failure says when. */
     function flowing(download: Download): void {
-      expect(download.gaps.filter(([, ms]) => ms >= 200)).toEqual([])
-      expect(download.longestGapMs).toBeLessThan(200)
+      expect(download.gaps.filter(([, ms]) => ms >= MAX_GAP_MS)).toEqual([])
+      expect(download.longestGapMs).toBeLessThan(MAX_GAP_MS)
     }
 
     it('arrives whole, and no packet of it touches the dispatcher after the hand-over', async () => {
@@ -105,8 +106,7 @@ asRoot(`a cluster in namespaces${process.getuid?.() === 0 ? '' : ' (skipped: it 
         const dispatcher = `${state.name}-dispatcher`
         await countService(dispatcher, 'eth0', state.vip)
         const during = shiftedDownload(state, file)
-        await new Promise(resolve => setTimeout(resolve, 1_000))
-        const handedOver = await readService(dispatcher)
+        const handedOver = await readWhenQuiet(dispatcher)
         const { download, shifts, resets } = await during
         whole(download)
         expect(shifts).toBeGreaterThanOrEqual(20)

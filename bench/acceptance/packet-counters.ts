@@ -3,6 +3,8 @@ import { spawn } from 'node:child_process'
 import { inNamespace, run } from '../process.ts'
 
 const TABLE = 'gyre_acceptance'
+const QUIET_MS = 700
+const QUIET_TIMEOUT_MS = 20_000
 
 async function nft(namespace: string, text: string): Promise<string> {
   const [command, args] = inNamespace(namespace, 'nft', ['-j', '-f', '-'])
@@ -56,6 +58,19 @@ export async function readService(namespace: string): Promise<ServiceCounters> {
   const of = (name: string) =>
     nftables.find(({ counter }) => counter?.name === name)?.counter?.packets ?? Number.NaN
   return { fromClient: of('from_client'), toClient: of('to_client') }
+}
+
+/** What has crossed when something has, and nothing more does for a moment: on a busy machine clients begin when they can. */
+export async function readWhenQuiet(namespace: string): Promise<ServiceCounters> {
+  const until = performance.now() + QUIET_TIMEOUT_MS
+  for (let before = await readService(namespace); ; ) {
+    await new Promise(resolve => setTimeout(resolve, QUIET_MS))
+    const now = await readService(namespace)
+    const isQuiet = now.fromClient === before.fromClient && now.toClient === before.toClient
+    if (isQuiet && now.fromClient > 0) return now
+    if (performance.now() > until) throw new Error(`packets cross ${namespace} without end, or none does`)
+    before = now
+  }
 }
 
 /** Loses `percent` of the packets of the service that reach and leave the client, at random. */

@@ -289,7 +289,8 @@ const CLIENT = `const s = require('node:net').connect({ port: 80, host: process.
     const startedAt = performance.now()
     await Promise.all(flows.map(flow => steering.updateFlows({ set: [flow], remove: [] })))
     await Promise.all(flows.map(flow => steering.updateFlows({ set: [{ ...flow, owner: 1 }], remove: [] })))
-    expect(performance.now() - startedAt).toBeLessThan(3000)
+    // A process for each would take 18 s.
+    expect(performance.now() - startedAt).toBeLessThan(9_000)
     await steering.replaceFlows(flows.slice(0, 3))
     const map = JSON.parse(nft(gatewayNamespace, '-j', 'list', 'map', 'netdev', spec.table, 'flows4'))
     expect(map.nftables[1].map.elem).toHaveLength(3)

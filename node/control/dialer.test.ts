@@ -32,7 +32,7 @@ afterEach(async () => {
 async function until(condition: () => boolean): Promise<void> {
   const start = performance.now()
   while (!condition()) {
-    if (performance.now() - start > 5000) throw new Error(`never: ${condition}`)
+    if (performance.now() - start > 20_000) throw new Error(`never: ${condition}`)
     await sleep(2)
   }
 }
