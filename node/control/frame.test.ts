@@ -54,6 +54,19 @@ it('are read as they were written, however the octets are cut', () => {
   )
 })
 
+it('in pieces of one octet are whole, and not kept in as many', () => {
+  const octets = Uint8Array.from({ length: 50_000 }, (_, at) => at % 251)
+  const reader = new FrameReader()
+  const payloads: Buffer[] = []
+  let most = 0
+  for (const octet of frameOf(octets)) {
+    reader.read(Buffer.of(octet), (_, payload) => payloads.push(payload) > 0)
+    most = Math.max(most, reader.pieces)
+  }
+  expect(payloads.map(payload => Buffer.compare(payload, octets))).toEqual([0])
+  expect(most).toBeLessThan(50)
+})
+
 it('of an end name its code and a reason that is visible ASCII and short', () => {
   const frame = closeFrame(4_001, `gone\n${'x'.repeat(200)}`)
   const { frames } = readAll([frame])

@@ -18,6 +18,8 @@ export const FRAME_HEADER_OCTETS = 5
 export const PING_OCTETS = 8
 /** The largest frame taken: one message of the largest size; joined ones are far smaller. */
 export const MAX_FRAME_OCTETS = MAX_MESSAGE_OCTETS
+/** Pieces of a frame that is not whole are joined up to here: one of a single octet takes some 200 to keep. */
+const MAX_SMALL_PIECE_OCTETS = 4096
 const CLOSE_CODE_OCTETS = 2
 const MAX_REASON_OCTETS = 123
 
@@ -70,8 +72,7 @@ export class FrameReader {
   read(chunk: Buffer, deliver: (kind: number, payload: Buffer) => boolean): FrameFault | undefined {
     let octets = chunk
     if (this.restOctets > 0) {
-      this.rest.push(chunk)
-      this.restOctets += chunk.length
+      this.append(chunk)
       if (this.restOctets < this.wanted) return undefined
       octets = Buffer.concat(this.rest, this.restOctets)
       this.rest = []
@@ -90,6 +91,23 @@ export class FrameReader {
     }
     if (at < octets.length) this.keep(octets.subarray(at))
     return undefined
+  }
+
+  /** In how many pieces a frame that is not whole is kept. */
+  get pieces(): number {
+    return this.rest.length
+  }
+
+  /** Each octet is copied at most once for each doubling, so that a peer who sends them one by one gains nothing. */
+  private append(chunk: Buffer): void {
+    this.restOctets += chunk.length
+    let piece = chunk
+    for (let last = this.rest.at(-1); last !== undefined; last = this.rest.at(-1)) {
+      if (last.length > piece.length || last.length + piece.length > MAX_SMALL_PIECE_OCTETS) break
+      this.rest.pop()
+      piece = Buffer.concat([last, piece])
+    }
+    this.rest.push(piece)
   }
 
   private keep(octets: Buffer): void {

@@ -1,12 +1,22 @@
 import { randomInt } from 'node:crypto'
 import { connect, createServer, type Server, type Socket } from 'node:net'
+import { Duplex } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { MAX_MESSAGE_OCTETS } from './codec.ts'
 import { Dialer, type DialerOptions } from './dialer.ts'
 import { closeCodeOf, type LinkError, type LinkErrorCode } from './errors.ts'
-import { CLOSE, FrameReader, frameHeader, MESSAGES, parseClose } from './frame.ts'
+import {
+  CLOSE,
+  FrameReader,
+  frameHeader,
+  MESSAGES,
+  PING,
+  PING_OCTETS,
+  parseClose,
+  pingFrame,
+} from './frame.ts'
 import { encodeHello, type Hello } from './hello.ts'
-import type { Link, LinkHandlers, LinkLimits } from './link.ts'
+import { Link, type LinkHandlers, type LinkLimits } from './link.ts'
 import { Listener } from './listener.ts'
 import { askForLink, frameOf } from './stranger.ts'
 
@@ -220,6 +230,20 @@ describe('the queue', () => {
     expect(sent).toBeGreaterThan(400)
     expect(link.queuedOctets).toBeLessThanOrEqual(32 * 1024 * 1024)
     expect(link.counters.refused).toBe(1)
+    expect(link.isUp).toBe(true)
+  })
+
+  it('of a peer that only asks, and does not read, is not filled with answers', async () => {
+    const end = new End()
+    const transport = new Duplex({ read() {}, write() {} })
+    cleanups.push(() => transport.destroy())
+    const link = new Link(transport, hello(7), end, { maxDroppableOctets: 1_000, pingIntervalMs: 10 })
+    const ping = pingFrame(PING, Buffer.alloc(PING_OCTETS))
+    for (let times = 0; times < 1_000; times++) transport.push(ping)
+    transport.push(frameOf(Uint8Array.of(1)))
+    await until(() => end.messages.length === 1, 20_000)
+    expect(link.queuedOctets).toBeGreaterThan(900)
+    expect(link.queuedOctets).toBeLessThan(1_100)
     expect(link.isUp).toBe(true)
   })
 

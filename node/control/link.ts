@@ -253,8 +253,7 @@ export class Link {
         this.receiveMessages(payload)
         break
       case PING:
-        // A peer that only asks, and does not read, is not answered for ever.
-        if (this.queuedOctets < this.maxQueuedOctets) this.transport.write(pingFrame(PONG, payload))
+        this.writeUnlessSlow(pingFrame(PONG, payload))
         break
       case PONG:
         this.receivePong(payload)
@@ -324,7 +323,12 @@ export class Link {
   private ping(): void {
     const sentAt = Buffer.allocUnsafe(PING_OCTETS)
     sentAt.writeDoubleBE(performance.now())
-    this.transport.write(pingFrame(PING, sentAt))
+    this.writeUnlessSlow(pingFrame(PING, sentAt))
+  }
+
+  /** A peer that does not read has our queue to hear of us; many small frames would take 20 times their octets. */
+  private writeUnlessSlow(frame: Buffer): void {
+    if (this.queuedOctets <= this.maxDroppableOctets) this.transport.write(frame)
   }
 
   private receivePong(data: Buffer): void {
