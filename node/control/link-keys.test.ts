@@ -190,6 +190,10 @@ it('what was recorded of a link and is played again makes none, and delivers not
   expect(listener.counters.refused.UNAUTHENTICATED).toBe(1)
 })
 
+it('no certificate stands for the key, whatever the environment allows', () => {
+  expect(dialingTls(KEYS)).toMatchObject({ ca: [], rejectUnauthorized: true })
+})
+
 it('a plain hello, TLS 1.2 and a stranger who stays silent get nowhere', async () => {
   const { ups, port } = await listening(KEYS, { upgradeTimeoutMs: 300 })
   const strangers = [connect(port, '127.0.0.1'), connect(port, '127.0.0.1')]

@@ -63,5 +63,12 @@ export function acceptingTls(keys: LinkKeys, handshakeTimeout: number) {
 
 /** For the dialing side: no authority is trusted, so a peer that shows a certificate instead of the key is refused. */
 export function dialingTls([{ identity, psk }]: LinkKeys) {
-  return { ...TLS, ca: [], pskCallback: () => ({ identity, psk }), checkServerIdentity: () => undefined }
+  return {
+    ...TLS,
+    ca: [],
+    // Whatever NODE_TLS_REJECT_UNAUTHORIZED says.
+    rejectUnauthorized: true,
+    pskCallback: () => ({ identity, psk }),
+    checkServerIdentity: () => undefined,
+  }
 }
