@@ -88,6 +88,8 @@ export class Listener {
     this.server.on(keys === undefined ? 'connection' : 'secureConnection', (socket: Socket) =>
       this.track(socket),
     )
+    // A connection that the system could not accept (ENFILE, ENOMEM) costs only itself.
+    this.server.on('error', () => {})
     this.server.on('tlsClientError', () => this.count('UNAUTHENTICATED'))
     this.server.on('request', (_request, response) => {
       response.writeHead(426, { Upgrade: UPGRADE, Connection: 'close' }).end()
