@@ -5,11 +5,11 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { LinkError } from '../node/control/errors.ts'
 import { createIncarnation, type Hello, PROTOCOL_VERSION } from '../node/control/hello.ts'
 import type { Link } from '../node/control/link.ts'
 import type { LinkKeys } from '../node/control/link-keys.ts'
 import { Mesh } from '../node/control/mesh.ts'
-import { parsePeerAddress } from '../node/control/peer-address.ts'
 import { encodeClusterMessage } from '../node/server/messages.ts'
 import type { OperatorHost } from '../node/server/operator.ts'
 import { type ReloadAnswer, Reloader } from '../node/server/reloader.ts'
@@ -33,6 +33,7 @@ import { Drains } from './drains.ts'
 import { Gateways } from './gateway/gateways.ts'
 import { GATEWAY_PROTOCOL } from './gateway/messages.ts'
 import { Inspection } from './inspection.ts'
+import { introduced } from './introduction.ts'
 import { linkKeys } from './link-security.ts'
 import { LIVENESS_PING_MS, Liveness, reach } from './liveness.ts'
 import type { Member } from './members.ts'
@@ -50,8 +51,6 @@ const RUN_BITS = 11
 const CONNECTION_BITS = 32
 /** Where it is compiled to in the package. */
 const DEMO_CLIENT = 'dist/dispatcher/demo-client.js'
-/** Tags of addresses in a node's hello. */
-const CONTROL = 'control='
 
 export async function runDispatcher(
   options: DispatcherOptions,
@@ -244,26 +243,11 @@ class Dispatcher implements RunningRole {
   }
 
   #up(link: Link, restarted: boolean): void {
-    const { role, ownerId, name, incarnation, addresses, capabilities } = link.peer
-    if (role === 'gateway') return this.#gateways.up(link)
-    const control =
-      capabilities.find(capability => capability.startsWith(CONTROL))?.slice(CONTROL.length) ?? ''
-    const address = addresses[0]
-    // Every other node dials what this one says: nobody could.
-    const isNode = role === 'node' && address !== undefined && parsePeerAddress(control) !== undefined
-    if (!isNode) return link.close()
-    if (restarted) this.#drains.forget(ownerId)
-    this.#core.nodeUp(
-      {
-        id: ownerId,
-        name,
-        address,
-        address6: addresses[1],
-        control,
-        incarnation,
-      },
-      restarted,
-    )
+    if (link.peer.role === 'gateway') return this.#gateways.up(link)
+    const node = introduced(link.peer, this.#options.ownerIdBits)
+    if (node instanceof LinkError) return link.close(node)
+    if (restarted) this.#drains.forget(node.id)
+    this.#core.nodeUp(node, restarted)
     this.#driver.schedule()
   }
 

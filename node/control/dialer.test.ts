@@ -128,6 +128,23 @@ it('refuses an address that is another owner', async () => {
   expect(log.ups).toEqual([])
 })
 
+it.each(['no host:1', '127.0.0.1:77000', 'fd78::1:7700', '256.0.0.1:1'])(
+  'an address that is none, %j, is a failure like any other',
+  async address => {
+    const { dialer, log } = dial(1, { address })
+    expect(log.failures).toEqual([])
+    await until(() => log.failures.length >= 2)
+    expect(log.failures[0]?.error).toMatchObject({
+      code: 'CONNECT_FAILED',
+      message: `${address} is no address`,
+    })
+    dialer.close()
+    const failures = log.failures.length
+    await sleep(100)
+    expect(log.failures.length).toBe(failures)
+  },
+)
+
 describe('what is no control port', () => {
   async function serve(answer: string | undefined): Promise<number> {
     const server: Server = createServer(socket => {

@@ -100,6 +100,12 @@ export class Dialer {
   private connect(): void {
     const { address, keys, hello } = this.options
     const headers = { Connection: 'Upgrade', Upgrade: UPGRADE, [HELLO_HEADER]: encodeHello(hello()) }
+    if (!URL.canParse(`http://${address}/`)) {
+      // Others told us of it. Not at once, as nothing is called back before the constructor returns.
+      const error = new LinkError('CONNECT_FAILED', `${address} is no address`)
+      this.timer = setTimeout(() => this.retry(error), 0)
+      return
+    }
     const attempt =
       keys === undefined
         ? request(`http://${address}/`, { agent: false, headers })
