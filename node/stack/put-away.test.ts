@@ -1,7 +1,7 @@
 import { exportTcb } from '../tcp/snapshot.ts'
 import { arrives, drain, NOW, tcbIn } from '../tcp/tcb-in-state.ts'
 import { stamp } from '../tcp/timestamps.ts'
-import { consume, send, unreadOctets } from '../tcp/user.ts'
+import { consume, send, setKeepalive, setUserTimeout, unreadOctets } from '../tcp/user.ts'
 import { Connection } from './connection.ts'
 import { PUT_AWAY_AFTER_MS, putAway, takeBack } from './put-away.ts'
 
@@ -40,6 +40,20 @@ describe('a connection at rest', () => {
     expect(back.sendQueue.released).toBe(5_000)
     expect(stamp(back, LATER + 60_000)).toBe(stamp(tcb, LATER + 60_000))
   })
+
+  it.each([Number.MAX_SAFE_INTEGER, Number.MAX_VALUE, Number.POSITIVE_INFINITY])(
+    'is taken back where its application named a time of %d ms',
+    idleMs => {
+      const tcb = quiet()
+      setKeepalive(tcb, LATER, idleMs)
+      setUserTimeout(tcb, idleMs)
+      const rest = putAway(tcb, LATER)
+      if (rest === undefined) throw new Error('it is not quiet')
+      const { user, timers } = takeBack(rest)
+      for (const ms of [user.keepaliveIdleMs, user.timeoutMs, timers.keepalive])
+        expect(ms).toBeGreaterThan(1e12)
+    },
+  )
 
   it('answers the next segment as if it had not rested', () => {
     const tcb = quiet()

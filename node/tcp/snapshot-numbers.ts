@@ -226,13 +226,19 @@ function toPlain(tcb: Tcb, kind: number, value: number | string, now: number): n
     case RECEIVE_SEQ:
       return zigzag(diff(value as Seq, tcb.rcv.nxt))
     case REAL:
+      return thousandths(value)
     case DURATION:
-      return Number.isFinite(value) ? Math.round(value * 1000) : INFINITE
+      return Number.isFinite(value) ? thousandths(value) : INFINITE
     case DEADLINE:
-      return Number.isFinite(value) ? Math.max(0, Math.round((value - now) * 1000)) : INFINITE
+      return Number.isFinite(value) ? thousandths(value - now) : INFINITE
     default:
-      return Number.isFinite(value) ? Math.max(0, Math.round((now - value) * 1000)) : INFINITE
+      return Number.isFinite(value) ? thousandths(now - value) : INFINITE
   }
+}
+
+/** As many as a varint holds: an application may name any time, and 285,000 years are as good as a longer one. */
+function thousandths(value: number): number {
+  return Math.min(Math.max(0, Math.round(value * 1000)), Number.MAX_SAFE_INTEGER)
 }
 
 /** The value of a field, or undefined where `value` is none. What others are relative to has been set before them. */
