@@ -4,12 +4,15 @@
  */
 import { randomBytes } from 'node:crypto'
 import { DEFAULT_DRAIN_MS } from '../dispatcher/admin/api.ts'
+import { formatEndpoint } from '../dispatcher/flags.ts'
 import { linkKeys } from '../dispatcher/link-security.ts'
 import type { Configuration, NodeOptions, RunningRole } from '../dispatcher/options.ts'
 import { dropPrivileges } from '../dispatcher/privileges.ts'
 import { bringUpTun, FIRST_METRIC } from '../dispatcher/steering/tun-routes.ts'
 import { runApp } from './app/run-app.ts'
 import { provideRuntime } from './app/runtime.ts'
+import type { LinkError } from './control/errors.ts'
+import { FailureNotices } from './control/failure-notices.ts'
 import { createIncarnation, type Hello, PROTOCOL_VERSION } from './control/hello.ts'
 import { Mesh } from './control/mesh.ts'
 import { AccessLog } from './server/access-log.ts'
@@ -60,7 +63,6 @@ export async function runNode(options: NodeOptions, configuration: Configuration
     welcomed = resolve
   })
   const incarnation = createIncarnation(Date.now(), Math.random)
-  const control = `${listen.host.includes(':') ? `[${listen.host}]` : listen.host}:${listen.port}`
   const hello: Hello = {
     protocol: PROTOCOL_VERSION,
     cluster,
@@ -69,8 +71,11 @@ export async function runNode(options: NodeOptions, configuration: Configuration
     name,
     incarnation,
     addresses: options.address6 === undefined ? [options.address] : [options.address, options.address6],
-    capabilities: [`control=${control}`],
+    capabilities: [`control=${formatEndpoint(listen)}`],
   }
+  const notices = new FailureNotices(say, now())
+  const failed = (error: LinkError) => notices.note('the dispatcher', error, now())
+  const atDispatcher = formatEndpoint(options.dispatcher)
   const mesh = new Mesh({
     hello: () => hello,
     keys,
@@ -86,9 +91,13 @@ export async function runNode(options: NodeOptions, configuration: Configuration
       core.peerUp(link.peer.ownerId, restarted, now())
       driver.schedule()
     },
-    onDown: link => {
+    onDown: (link, reason) => {
+      if (link.peer.ownerId === DISPATCHER_ID && reason.code !== 'CLOSED') failed(reason)
       core.peerDown(link.peer.ownerId, now())
       driver.schedule()
+    },
+    onFailure: (address, error) => {
+      if (address === atDispatcher) failed(error)
     },
   })
   const log = AccessLog.open(configuration.accessLog, name, warn)
@@ -145,8 +154,7 @@ export async function runNode(options: NodeOptions, configuration: Configuration
     await runApp(options.app)
   }
   await mesh.listen(listen.port, listen.host)
-  const { dispatcher } = options
-  mesh.dial({ id: DISPATCHER_ID, address: `${dispatcher.host}:${dispatcher.port}` })
+  mesh.dial({ id: DISPATCHER_ID, address: atDispatcher })
   await welcome
 
   const leave = () =>

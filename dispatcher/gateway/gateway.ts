@@ -4,9 +4,11 @@
  */
 import { performance } from 'node:perf_hooks'
 import { Dialer } from '../../node/control/dialer.ts'
+import { FailureNotices } from '../../node/control/failure-notices.ts'
 import { createIncarnation, type Hello, NO_OWNER, PROTOCOL_VERSION } from '../../node/control/hello.ts'
 import type { Link } from '../../node/control/link.ts'
 import type { LinkKeys } from '../../node/control/link-keys.ts'
+import { formatEndpoint } from '../flags.ts'
 import { linkKeys } from '../link-security.ts'
 import type { GatewayOptions, RunningRole } from '../options.ts'
 import { SteeringError } from '../steering/errors.ts'
@@ -23,9 +25,6 @@ import {
 } from './messages.ts'
 
 const COUNTERS_EVERY_MS = 2000
-/** A dispatcher that is away for longer than a start takes is told of, again and again. */
-const TELL_FAILURE_AFTER_MS = 2000
-const TELL_FAILURE_EVERY_MS = 10_000
 
 /** Resolves when the gateway steers to the owners that the dispatcher named. Rejects with a SteeringError. */
 export async function runGateway(options: GatewayOptions): Promise<RunningRole> {
@@ -58,7 +57,6 @@ export class Gateway implements RunningRole {
   readonly #timer: NodeJS.Timeout
   readonly #log: (line: string) => void
   #isReady: () => void = () => {}
-  #tellFailureAt = performance.now() + TELL_FAILURE_AFTER_MS
   /** Packets as last told; a gateway without traffic is silent. */
   #toldPackets = -1
   #stopped: Promise<void> | undefined
@@ -85,9 +83,9 @@ export class Gateway implements RunningRole {
       addresses: [],
       capabilities: [`steering=${options.steering}`],
     }
-    const { host, port } = options.dispatcher
+    const notices = new FailureNotices(log, performance.now())
     this.#dialer = new Dialer({
-      address: host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`,
+      address: formatEndpoint(options.dispatcher),
       hello: () => hello,
       keys,
       random: Math.random,
@@ -101,7 +99,7 @@ export class Gateway implements RunningRole {
           if (this.#stopped === undefined) this.#log(`lost the dispatcher: ${reason.message}; the rules stay`)
         },
       },
-      onFailure: error => this.#tellFailure(error.message),
+      onFailure: error => notices.note('the dispatcher', error, performance.now()),
     })
     this.#timer = setInterval(() => this.#count(), COUNTERS_EVERY_MS).unref()
   }
@@ -162,13 +160,6 @@ export class Gateway implements RunningRole {
           this.#log(`counters: ${error instanceof Error ? error.message : error}`)
       },
     )
-  }
-
-  #tellFailure(why: string): void {
-    const now = performance.now()
-    if (now < this.#tellFailureAt) return
-    this.#tellFailureAt = now + TELL_FAILURE_EVERY_MS
-    this.#log(`cannot reach the dispatcher: ${why}`)
   }
 }
 
