@@ -73,8 +73,12 @@ export async function runNode(options: NodeOptions, configuration: Configuration
     addresses: options.address6 === undefined ? [options.address] : [options.address, options.address6],
     capabilities: [`control=${formatEndpoint(listen)}`],
   }
+  let stopped: Promise<void> | undefined
   const notices = new FailureNotices(say, now())
-  const failed = (error: LinkError) => notices.note('the dispatcher', error, now())
+  // A cluster that ends is no news.
+  const failed = (error: LinkError) => {
+    if (stopped === undefined) notices.note('the dispatcher', error, now())
+  }
   const atDispatcher = formatEndpoint(options.dispatcher)
   const mesh = new Mesh({
     hello: () => hello,
@@ -92,7 +96,7 @@ export async function runNode(options: NodeOptions, configuration: Configuration
       driver.schedule()
     },
     onDown: (link, reason) => {
-      if (link.peer.ownerId === DISPATCHER_ID && reason.code !== 'CLOSED') failed(reason)
+      if (link.peer.ownerId === DISPATCHER_ID) failed(reason)
       core.peerDown(link.peer.ownerId, now())
       driver.schedule()
     },
@@ -162,7 +166,6 @@ export async function runNode(options: NodeOptions, configuration: Configuration
       core.leave(DEFAULT_DRAIN_MS, now(), left)
       driver.schedule()
     })
-  let stopped: Promise<void> | undefined
   return {
     reload: () => reloader.reload(),
     reopen: () => log?.reopen(),
