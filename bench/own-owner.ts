@@ -24,7 +24,6 @@ export function ownOwner(options: OwnOwnerOptions): Owner {
   return new Owner(
     {
       id: 0,
-      dispatcherId: 0,
       vips: Vips.parse(address, undefined, port),
       tcp: tcpConfig(tcp),
       mode: 'shift',
@@ -45,6 +44,7 @@ export function ownOwner(options: OwnOwnerOptions): Owner {
       steer: () => {},
       told: () => {},
       reachable: () => false,
+      dispatchers: () => [],
       settled: () => true,
     },
     {

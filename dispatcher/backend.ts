@@ -74,7 +74,10 @@ export class Backend implements AdminBackend {
     const { cluster, mode, steering, vip, vip6, port } = this.#options
     const owners = [
       this.#self(),
-      ...(await Promise.all(this.#core.members.all.map(node => this.#node(node)))),
+      ...(await Promise.all([
+        ...this.#core.dispatchers.all.map(other => this.#other(other, 'dispatcher')),
+        ...this.#core.members.all.map(node => this.#other(node, 'node')),
+      ])),
     ]
     return {
       cluster,
@@ -108,7 +111,7 @@ export class Backend implements AdminBackend {
     const { id, name } = this.#options
     const own = listConnections(this.#core.owner).map(listed => reportOf(listed, id, name))
     const others = await Promise.all(
-      this.#core.members.all.map(async node => {
+      this.#core.others.map(async node => {
         const listed = await this.#ask<ListedConnection[]>(node.id, 'connections', null)
         return (listed ?? []).map(connection => reportOf(connection, node.id, node.name))
       }),
@@ -184,7 +187,7 @@ export class Backend implements AdminBackend {
   async reload(): Promise<ReloadReport> {
     const owners = [
       { id: this.#options.id, name: this.#options.name },
-      ...this.#core.members.all.filter(({ up }) => up),
+      ...this.#core.others.filter(({ up }) => up),
     ]
     const checked = await Promise.all(owners.map(({ id }) => this.#askReload(id, 'reload-check', null)))
     const faults = checked.flatMap((answer, index) =>
@@ -209,7 +212,7 @@ export class Backend implements AdminBackend {
   async metrics(): Promise<string> {
     const { id, name } = this.#options
     const told = await Promise.all(
-      [{ id, name, up: true }, ...this.#core.members.all].map(async owner => {
+      [{ id, name, up: true }, ...this.#core.others].map(async owner => {
         const own = owner.id === id
         const text = own
           ? await answer(this.#operator, 'metrics', null)
@@ -283,15 +286,15 @@ export class Backend implements AdminBackend {
     }
   }
 
-  async #node(node: Member): Promise<OwnerReport> {
-    const { id, name, address, address6, up, draining } = node
+  async #other(owner: Member, role: OwnerReport['role']): Promise<OwnerReport> {
+    const { id, name, address, address6, up, draining } = owner
     const known = up ? await this.#ask<OwnerStatus>(id, 'status', null) : undefined
     const state = known === undefined ? 'down' : draining ? 'draining' : 'up'
     return {
       ...describe(known),
       id,
       name,
-      role: 'node',
+      role,
       state,
       address,
       address6: address6 ?? null,

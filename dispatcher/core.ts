@@ -34,6 +34,11 @@ import { DEFAULT_RECOVER_AFTER_MS, Recovery } from './recovery.ts'
 
 /** A dispatcher that has just started does not reset what its nodes may still own: they come back within seconds. */
 export const SETTLE_MS = 5_000
+/**
+ * When another dispatcher ends, what it has just given away is news under way from the nodes to us (`REPORT_MS`): for so long
+ * nobody is reset, and clients send again.
+ */
+const INHERIT_MS = 1_000
 /** How often dead nodes are looked for. */
 const SWEEP_MS = 1_000
 
@@ -57,6 +62,8 @@ export interface DispatcherWorld {
   recordPlaced(record: Forward): void
   recordEnded(record: Forward): void
   answered(from: number, token: number, value: unknown): void
+  /** Another dispatcher passes a question of its operator on to us. */
+  asked(from: number, token: number, what: string, details: unknown): void
   /** The node is about to end: its connections are to be moved, and then it is told LEFT. */
   leaving(node: number, deadlineMs: number): void
 }
@@ -64,6 +71,8 @@ export interface DispatcherWorld {
 export class DispatcherCore {
   readonly owner: Owner
   readonly members = new Members()
+  /** The other dispatchers. */
+  readonly dispatchers = new Members()
   readonly directory = new Directory()
   readonly placement: Placement
   readonly records: Records
@@ -73,12 +82,15 @@ export class DispatcherCore {
   #sites: SiteTable
   readonly #acceptor: Acceptor
   readonly #world: DispatcherWorld
-  readonly #startedAt: number
+  /** From when on what nobody knows is reset. */
+  #settledAt: number
   #sweepAt: number
   /** When the first of the nodes that are down is given up, unless it comes back. */
   #failAt = Number.POSITIVE_INFINITY
   /** Nodes whose links took no word of who is there: at most all. */
   readonly #untold = new Set<number>()
+  /** The other dispatchers that can be reached, the lowest id first. */
+  #linked: readonly number[] = []
 
   constructor(
     config: OwnerConfig,
@@ -92,8 +104,8 @@ export class DispatcherCore {
     this.#recoverAfterMs = recoverAfterMs
     this.placement = new Placement(this.directory, placement)
     this.#sites = new SiteTable(serving)
-    this.#startedAt = world.now()
-    this.#sweepAt = this.#startedAt + SWEEP_MS
+    this.#settledAt = world.now() + SETTLE_MS
+    this.#sweepAt = world.now() + SWEEP_MS
     this.#acceptor = new Acceptor(
       {
         pathOf: head => this.#sites.pathOf(head),
@@ -125,8 +137,9 @@ export class DispatcherCore {
         steer: (connection, epoch, to) =>
           world.steer(connection, to, ok => this.owner.steered(connection.id, epoch, ok, world.now())),
         told: (from, message, now) => this.#told(from, message, now),
-        reachable: id => this.members.get(id)?.up === true,
-        settled: () => world.now() - this.#startedAt >= SETTLE_MS,
+        reachable: id => (this.members.get(id) ?? this.dispatchers.get(id))?.up === true,
+        dispatchers: () => this.#linked,
+        settled: () => world.now() >= this.#settledAt,
       },
       this.#acceptor,
     )
@@ -143,7 +156,7 @@ export class DispatcherCore {
     const { owner } = this
     const world = this.#world
     return new Recovery({
-      ownerIdBits,
+      ...{ id: owner.config.id, ownerIdBits },
       forward: connection => {
         const entry = owner.byId.get(connection)
         return entry?.kind === 'forward' ? entry : undefined
@@ -156,6 +169,11 @@ export class DispatcherCore {
       moved: forward => world.recordPlaced(forward),
       lost: forward => this.records.remove(forward),
     })
+  }
+
+  /** Every other owner. */
+  get others(): readonly Member[] {
+    return [...this.dispatchers.all, ...this.members.all]
   }
 
   /** The node that should serve `path`, of those that are up and have not refused. */
@@ -214,8 +232,9 @@ export class DispatcherCore {
 
   nodeUp(member: Introduced, restarted: boolean): void {
     const now = this.#world.now()
-    // Another run of the node holds nothing of what the one before it held.
-    if (restarted) this.#forget(member.id, now)
+    // Another run of the node holds nothing of what the one before it held. What its records still name it gives back.
+    if (restarted && this.#isFirst) this.#forget(member.id, now)
+    else if (restarted) this.directory.forget(member.id)
     this.members.up(member)
     this.owner.peerUp(member.id, restarted, now)
     this.#tellRoster([member.id])
@@ -227,6 +246,41 @@ export class DispatcherCore {
     this.members.down(id, now)
     this.#failAt = Math.min(this.#failAt, now + this.#recoverAfterMs)
     this.owner.peerDown(id, now)
+  }
+
+  /** Another dispatcher: nothing is placed there, but it knows what we do not. */
+  dispatcherUp(member: Introduced, restarted: boolean): void {
+    this.dispatchers.up(member)
+    this.owner.peerUp(member.id, restarted, this.#world.now())
+    this.#dispatchersChanged()
+  }
+
+  dispatcherDown(id: number): void {
+    if (this.dispatchers.get(id) === undefined) return
+    const now = this.#world.now()
+    this.dispatchers.down(id, now)
+    this.owner.peerDown(id, now)
+    this.#settledAt = Math.max(this.#settledAt, now + INHERIT_MS)
+    this.#dispatchersChanged()
+    if (!this.#isFirst) return
+    // What it had not seen to is ours to see to now.
+    for (const member of this.members.all) if (member.failed) this.recovery.died(member.id, now)
+  }
+
+  /** Whether we decide what one dispatcher alone should: as long as we know none with a lower id. */
+  get #isFirst(): boolean {
+    return this.#linked.every(id => id > this.owner.config.id)
+  }
+
+  #dispatchersChanged(): void {
+    this.#linked = this.dispatchers.all.filter(({ up }) => up).map(({ id }) => id)
+    this.#steerToOwners()
+  }
+
+  /** What a dispatcher has accepted ends with it, so that nothing is to be steered to one that is down. */
+  #steerToOwners(): void {
+    const nodes = this.members.all.filter(({ failed }) => !failed)
+    this.#world.ownersChanged([...nodes, ...this.dispatchers.all.filter(({ up }) => up)])
   }
 
   pollAt(): number {
@@ -241,6 +295,7 @@ export class DispatcherCore {
     this.#sweepAt = now + SWEEP_MS
     this.directory.expire(now)
     this.recovery.sweep()
+    for (const { id } of this.dispatchers.dead(now)) this.dispatchers.remove(id)
     const dead = this.members.dead(now)
     for (const member of dead) {
       this.#forget(member.id, now)
@@ -248,7 +303,8 @@ export class DispatcherCore {
     }
     if (this.#untold.size > 0) this.#tellRoster([...this.#untold])
     if (dead.length > 0) this.#tellChange([], dead)
-    this.#relieve(now)
+    // By one dispatcher alone, or twice as much would move.
+    if (this.#isFirst) this.#relieve(now)
   }
 
   /** Has the most loaded node give its busiest connections away, where it is loaded far above another. */
@@ -264,7 +320,7 @@ export class DispatcherCore {
     const failing = this.members.failing(now, this.#recoverAfterMs)
     for (const member of failing) {
       member.failed = true
-      this.recovery.died(member.id, now)
+      if (this.#isFirst) this.recovery.died(member.id, now)
     }
     if (failing.length > 0) this.#steerToOwners()
     const next = this.members.all.filter(({ up, failed }) => !up && !failed).map(({ downSince }) => downSince)
@@ -272,8 +328,10 @@ export class DispatcherCore {
   }
 
   #forget(node: number, now: number): void {
-    this.recovery.died(node, now)
-    this.recovery.lostWithoutRecord(this.records.lost(node))
+    if (this.#isFirst) this.recovery.died(node, now)
+    const lost = this.records.lost(node)
+    // One dispatcher counts them.
+    if (this.#isFirst) this.recovery.lostWithoutRecord(lost)
     this.directory.forget(node)
   }
 
@@ -299,10 +357,6 @@ export class DispatcherCore {
       if (isOwed && !this.#world.send(id, envelope)) this.#untold.add(id)
     }
     this.#steerToOwners()
-  }
-
-  #steerToOwners(): void {
-    this.#world.ownersChanged(this.members.all.filter(({ failed }) => !failed))
   }
 
   #told(from: number, message: OwnedMessage | ClosedMessage | SteerMessage, now: number): void {
@@ -357,6 +411,9 @@ export class DispatcherCore {
         return
       case 'ANSWER':
         return this.#world.answered(from, message.token, message.value)
+      case 'ASK':
+        if (!this.#linked.includes(from)) return
+        return this.#world.asked(from, message.token, message.what, message.details)
     }
   }
 

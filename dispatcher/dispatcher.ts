@@ -11,7 +11,7 @@ import type { Link } from '../node/control/link.ts'
 import type { LinkKeys } from '../node/control/link-keys.ts'
 import { Mesh } from '../node/control/mesh.ts'
 import { encodeClusterMessage } from '../node/server/messages.ts'
-import type { OperatorHost } from '../node/server/operator.ts'
+import { answer, type OperatorHost } from '../node/server/operator.ts'
 import { type ReloadAnswer, Reloader } from '../node/server/reloader.ts'
 import { noteShift } from '../node/server/shift-note.ts'
 import { Driver } from '../node/stack/driver.ts'
@@ -30,6 +30,7 @@ import { Backend } from './backend.ts'
 import { DispatcherCore } from './core.ts'
 import { Demo } from './demo.ts'
 import { Drains } from './drains.ts'
+import { formatEndpoint } from './flags.ts'
 import { Gateways } from './gateway/gateways.ts'
 import { GATEWAY_PROTOCOL } from './gateway/messages.ts'
 import { Inspection } from './inspection.ts'
@@ -37,7 +38,7 @@ import { introduced } from './introduction.ts'
 import { linkKeys } from './link-security.ts'
 import { LIVENESS_PING_MS, Liveness, reach } from './liveness.ts'
 import type { Member } from './members.ts'
-import type { Configuration, DispatcherOptions, RunningRole } from './options.ts'
+import type { Configuration, DispatcherOptions, Endpoint, RunningRole } from './options.ts'
 import { dropPrivileges, PrivilegeError } from './privileges.ts'
 import { flowKey, nextHop, Relay, steeredFlow } from './relay.ts'
 import { tableName } from './steering/nft-rules.ts'
@@ -56,7 +57,7 @@ export async function runDispatcher(
   options: DispatcherOptions,
   configuration: Configuration,
 ): Promise<RunningRole> {
-  const keys = await linkKeys(options, [options.listen])
+  const keys = await linkKeys(options, [options.listen, ...options.dispatchers])
   const needsRoot = options.mode === 'clone' || options.clientNamespace !== undefined
   if (options.user !== undefined && needsRoot) {
     throw new PrivilegeError('NEEDS_ROOT', 'with --mode clone or --client-namespace a dispatcher stays root')
@@ -82,6 +83,7 @@ class Dispatcher implements RunningRole {
   readonly #admin: ReturnType<typeof createAdminServer>
   readonly #reloader: Reloader
   readonly #liveness: NodeJS.Timeout
+  readonly #operator: OperatorHost
   #stopped: Promise<void> | undefined = undefined
 
   constructor(options: DispatcherOptions, configuration: Configuration, keys: LinkKeys | undefined) {
@@ -108,7 +110,6 @@ class Dispatcher implements RunningRole {
     this.#core = new DispatcherCore(
       {
         id,
-        dispatcherId: id,
         vips: Vips.parse(options.vip, options.vip6, options.port),
         tcp: tcpConfig({ ownerId: id, ownerIdBits }),
         mode: options.mode,
@@ -136,6 +137,7 @@ class Dispatcher implements RunningRole {
         },
         leaving: (node, deadlineMs) => this.#drains.leave(node, deadlineMs),
         answered: (from, token, value) => this.#asks.answered(from, token, value),
+        asked: (from, token, what, details) => void this.#answer(from, token, what, details),
       },
       configuration.serving,
       configuration.limits,
@@ -163,7 +165,8 @@ class Dispatcher implements RunningRole {
       now,
       pause: sleep,
     })
-    const operator = this.#operator()
+    const operator = this.#createOperator()
+    this.#operator = operator
     const backend = new Backend(options, this.#core, this.#asks, operator, this.#drains)
     this.#demo = new Demo({
       namespace: options.clientNamespace,
@@ -191,6 +194,7 @@ class Dispatcher implements RunningRole {
     await this.#relaySteering?.start()
     dropPrivileges(this.#options.user)
     await this.#mesh.listen(listen.port, listen.host)
+    for (const other of before(listen, this.#options.dispatchers)) this.#mesh.dial(formatEndpoint(other))
     if (admin !== undefined) await this.#admin.listen(admin)
     this.#ownersChanged([])
     this.#driver.schedule()
@@ -244,10 +248,13 @@ class Dispatcher implements RunningRole {
 
   #up(link: Link, restarted: boolean): void {
     if (link.peer.role === 'gateway') return this.#gateways.up(link)
-    const node = introduced(link.peer, this.#options.ownerIdBits)
-    if (node instanceof LinkError) return link.close(node)
-    if (restarted) this.#drains.forget(node.id)
-    this.#core.nodeUp(node, restarted)
+    const peer = introduced(link.peer, this.#options.ownerIdBits)
+    if (peer instanceof LinkError) return link.close(peer)
+    if (link.peer.role === 'dispatcher') this.#core.dispatcherUp(peer, restarted)
+    else {
+      if (restarted) this.#drains.forget(peer.id)
+      this.#core.nodeUp(peer, restarted)
+    }
     this.#driver.schedule()
   }
 
@@ -255,9 +262,10 @@ class Dispatcher implements RunningRole {
     const { role, ownerId } = link.peer
     if (role === 'gateway') return this.#gateways.down(link)
     // A link that was replaced goes down after its successor is up.
-    if (role !== 'node' || this.#mesh.isUp(ownerId)) return
+    if (this.#mesh.isUp(ownerId)) return
     this.#asks.gone(ownerId)
-    this.#core.nodeDown(ownerId)
+    if (role === 'dispatcher') this.#core.dispatcherDown(ownerId)
+    else this.#core.nodeDown(ownerId)
     this.#driver.schedule()
   }
 
@@ -297,7 +305,13 @@ class Dispatcher implements RunningRole {
     this.#gateways.updateFlows({ set: [], remove: [flowKey(flow)] }).catch(warn)
   }
 
-  #operator(): OperatorHost {
+  /** What the operator of another dispatcher asks. */
+  async #answer(to: number, token: number, what: string, details: unknown): Promise<void> {
+    const value = await answer(this.#operator, what, details)
+    this.#mesh.send(to, encodeClusterMessage({ type: 'ANSWER', token, value }))
+  }
+
+  #createOperator(): OperatorHost {
     return {
       owner: this.#core.owner,
       store: undefined,
@@ -314,6 +328,12 @@ class Dispatcher implements RunningRole {
       now,
     }
   }
+}
+
+/** Those of all dispatchers that this one dials, so that each pair has one link; all, where it is not named itself. */
+function before(own: Endpoint, all: readonly Endpoint[]): readonly Endpoint[] {
+  const at = all.findIndex(other => formatEndpoint(other) === formatEndpoint(own))
+  return at < 0 ? all : all.slice(0, at)
 }
 
 function now(): number {

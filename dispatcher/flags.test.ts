@@ -1,6 +1,6 @@
 import {
   bitRate,
-  controlUrl,
+  controlUrls,
   device,
   devices,
   endpoint,
@@ -13,6 +13,8 @@ import {
   originUrl,
 } from './flags.ts'
 
+const NINE_DISPATCHERS = Array.from({ length: 9 }, (_, index) => `ws://d${index}:7700`).join(',')
+
 it.each([
   [integer(1, 200), '200', 200],
   [octets(1_024, 2_048), '1KiB', 1_024],
@@ -23,8 +25,15 @@ it.each([
   [endpoint, '127.0.0.1:0', { host: '127.0.0.1', port: 0 }],
   [endpoint, '[::1]:8077', { host: '::1', port: 8077 }],
   [endpoint, 'localhost:80', { host: 'localhost', port: 80 }],
-  [controlUrl, 'ws://10.78.0.2:7700', { host: '10.78.0.2', port: 7700 }],
-  [controlUrl, 'ws://[fd78::2]:7700/', { host: 'fd78::2', port: 7700 }],
+  [controlUrls, 'ws://10.78.0.2:7700', [{ host: '10.78.0.2', port: 7700 }]],
+  [
+    controlUrls,
+    'ws://[fd78::2]:7700/,ws://d2:7700,ws://d2:7700',
+    [
+      { host: 'fd78::2', port: 7700 },
+      { host: 'd2', port: 7700 },
+    ],
+  ],
   [device, 'eth0.7', 'eth0.7'],
   [devices, 'wan0,host0,wan0', ['wan0', 'host0']],
   [name, 'node-1.a', 'node-1.a'],
@@ -43,7 +52,8 @@ it.each([
   [ipv4, ['10.0.0', '127.0.0.1', '0.0.0.0', '224.0.0.1', '255.255.255.255', 'fd77::1', '01.2.3.4', '']],
   [ipv6, ['10.0.0.1', '::1', '::', 'fe80::1', 'ff02::1', '::ffff:1.2.3.4', 'fd77::1%eth0', '']],
   [endpoint, ['80', 'host', 'host:', 'host:65536', '::1:80', '[::1]', 'a b:80', 'host:-1', 'http://host:80']],
-  [controlUrl, ['10.0.0.1:7700', 'wss://10.0.0.1:7700', 'ws://10.0.0.1', 'ws://10.0.0.1:0', 'ws://a:1/x']],
+  [controlUrls, ['10.0.0.1:7700', 'wss://10.0.0.1:7700', 'ws://10.0.0.1', 'ws://10.0.0.1:0', 'ws://a:1/x']],
+  [controlUrls, ['', 'ws://a:1,', 'ws://a:1 ws://b:1', NINE_DISPATCHERS]],
   [
     originUrl,
     ['', 'a.example', 'ftp://a', 'http://', 'http://a/b', 'http://a?b', 'http://u:p@a', 'http://a b'],

@@ -5,7 +5,7 @@
 import { InvalidArgumentError } from 'commander'
 import { formatAddress, parseAddress } from '../node/wire/address.ts'
 import { formatDurationMs, formatOctets, parseDurationMs, parseOctets } from './config/units.ts'
-import type { Endpoint } from './options.ts'
+import { type Endpoint, MAX_DISPATCHERS } from './options.ts'
 
 /** Names of devices: of those that Linux takes, what needs no quoting anywhere. */
 const DEVICE = /^[A-Za-z0-9][A-Za-z0-9._-]{0,14}$/
@@ -82,12 +82,19 @@ export function formatEndpoint({ host, port }: Endpoint): string {
 }
 
 /** `ws://HOST:PORT`, as the control links are written. */
-export function controlUrl(text: string): Endpoint {
+function controlUrl(text: string): Endpoint {
   const address = /^ws:\/\/([^/]+)\/?$/.exec(text)?.[1]
   if (address === undefined) throw new InvalidArgumentError('Not ws://HOST:PORT.')
   const parsed = endpoint(address)
   if (parsed.port === 0) throw new InvalidArgumentError('Port 0 cannot be dialed.')
   return parsed
+}
+
+/** Of one dispatcher or several, separated by commas. */
+export function controlUrls(text: string): readonly Endpoint[] {
+  const all = [...new Set(text.split(','))].map(controlUrl)
+  if (all.length > MAX_DISPATCHERS) throw new InvalidArgumentError(`More than ${MAX_DISPATCHERS}.`)
+  return all
 }
 
 /** `https://example.org`: a scheme, a host and perhaps a port, as `URL.origin` writes them. */

@@ -20,6 +20,7 @@ import type { DemoReport, FeedShift } from './admin/feed-messages.ts'
 import type { Asks } from './asks.ts'
 import type { DispatcherCore } from './core.ts'
 import type { Demo } from './demo.ts'
+import type { Member } from './members.ts'
 import type { DispatcherOptions } from './options.ts'
 
 export class Inspection implements Inspector, FeedSource {
@@ -47,9 +48,8 @@ export class Inspection implements Inspector, FeedSource {
     const { id, name, address } = this.#options
     return [
       { id, name, role: 'dispatcher', state: 'up', address },
-      ...this.#core.members.all.map(({ id, name, address, up, draining }): WatchedOwner => {
-        return { id, name, role: 'node', state: up ? (draining ? 'draining' : 'up') : 'down', address }
-      }),
+      ...this.#core.dispatchers.all.map(other => watched(other, 'dispatcher')),
+      ...this.#core.members.all.map(node => watched(node, 'node')),
     ]
   }
 
@@ -133,6 +133,10 @@ export class Inspection implements Inspector, FeedSource {
     const text = await answer(this.#operator, what, details)
     return text === undefined ? undefined : (JSON.parse(text) as Told)
   }
+}
+
+function watched({ id, name, address, up, draining }: Member, role: WatchedOwner['role']): WatchedOwner {
+  return { id, name, role, state: up ? (draining ? 'draining' : 'up') : 'down', address }
 }
 
 function shiftOf(from: number, shift: WatchedShift, at: number): FeedShift {

@@ -13,7 +13,7 @@ const OPTIONS: InstancesOptions = {
   address: '10.78.0.11',
   address6: undefined,
   listen: { host: '10.78.0.11', port: 7700 },
-  dispatcher: { host: '10.78.0.2', port: 7700 },
+  dispatchers: [{ host: '10.78.0.2', port: 7700 }],
   root: '/srv',
   cacheOctets: 900,
   mode: 'shift',

@@ -96,8 +96,8 @@ class Instances implements RunningRole {
   }
 
   async start(): Promise<void> {
-    const { cluster, vip, vip6, port, lan, ownerIdBits, name, listen, dispatcher } = this.#options
-    const keys = await linkKeys(this.#options, [listen, dispatcher])
+    const { cluster, vip, vip6, port, lan, ownerIdBits, name, listen, dispatchers } = this.#options
+    const keys = await linkKeys(this.#options, [listen, ...dispatchers])
     // They outlive their processes, so that the rule stays right while an instance is started again.
     for (const device of this.#devices.values()) await this.#makeDevice(device)
     await runCommand('ip', ['-batch', '-'], sharedRouteCommands(this.#made, vip))

@@ -22,8 +22,19 @@ it('is what a node says of itself', () => {
   expect(introduced(v6, 8)).toMatchObject({ address6: undefined, control: '[fd78::13]:7700' })
 })
 
+it('is what another dispatcher says of itself, whom nobody dials by that', () => {
+  const hello = { ...HELLO, role: 'dispatcher', capabilities: [] } as const
+  expect(introduced(hello, 8)).toMatchObject({ id: 3, address: '10.78.0.13', control: '' })
+})
+
 it.each<[string, Partial<Hello>, RegExp]>([
-  ['another role', { role: 'dispatcher' }, /a dispatcher without/],
+  ['another role', { role: 'gateway' }, /a gateway without/],
+  ['no address, as a dispatcher', { role: 'dispatcher', addresses: [] }, /a dispatcher without/],
+  [
+    'a name as its address, as a dispatcher',
+    { role: 'dispatcher', addresses: ['a'] },
+    /not an IPv4 address: a$/,
+  ],
   ['no control port', { capabilities: [] }, /without the addresses/],
   ['no address', { addresses: [] }, /without the addresses/],
   ['no owner id', { ownerId: NO_OWNER }, /owner id -1 does not fit 8 bits/],

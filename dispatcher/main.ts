@@ -11,7 +11,7 @@ import { configFlag, findConfig } from './config/find.ts'
 import type { LoadedConfig } from './config/load.ts'
 import { RunningConfig } from './config/running.ts'
 import {
-  controlUrl,
+  controlUrls,
   device,
   devices,
   endpoint,
@@ -62,6 +62,7 @@ import {
 } from './up/command.ts'
 import { serve } from './up/role-channel.ts'
 
+const DISPATCHERS_TEXT = 'control links of all dispatchers, ws://HOST:PORT, separated by commas'
 /** What runs as `node dist/dispatcher/main.js`; `www/site` lies beside `dist`. */
 const PROGRAM = fileURLToPath(import.meta.url)
 /** What starts another of our programs. */
@@ -85,7 +86,9 @@ type Flags<T> = Omit<
   | 'app'
   | 'key'
   | 'plainLinks'
+  | 'dispatchers'
 > & {
+  readonly dispatcher?: readonly Endpoint[]
   readonly vip6: string
   readonly address6?: string
   readonly pcap?: string
@@ -170,14 +173,15 @@ function registerGateway(program: Command): void {
   const command = serviceFlags(program.command('gateway'), 'gateway')
   command
     .description('steer packets to their owners, on a router that the virtual addresses are routed to')
-    .requiredOption('--dispatcher <url>', 'control link of the dispatcher, ws://HOST:PORT', controlUrl)
+    .requiredOption('--dispatcher <urls>', DISPATCHERS_TEXT, controlUrls)
     .requiredOption('--wan <devices>', 'where packets of clients arrive, separated by commas', devices)
     .requiredOption('--lan <device>', 'the network of the owners', device)
     .addOption(steeringOption())
     .action(async (flags: Flags<GatewayOptions>) => {
       await run(command, async () => {
         const { runGateway } = await import('./gateway/gateway.ts')
-        return runGateway({ ...flags, ...common(command, flags), config: loaded?.file })
+        const { dispatcher: dispatchers = [] } = flags
+        return runGateway({ ...flags, ...common(command, flags), dispatchers, config: loaded?.file })
       })
     })
 }
@@ -188,6 +192,7 @@ function registerDispatcher(program: Command): void {
     .description('accept connections, and hand each to the node that should serve it')
     .addOption(steeringOption())
     .addOption(policyOption())
+    .option('--dispatcher <urls>', `${DISPATCHERS_TEXT}; itself among them`, controlUrls)
     .option('--admin <host:port>', 'where the admin interface listens', endpoint)
     .option('--admin-fd <descriptor>', 'an inherited descriptor that listens already', integer(3, 1023))
     .addOption(adminTokenOption())
@@ -206,8 +211,8 @@ function registerDispatcher(program: Command): void {
         const { runDispatcher } = await import('./dispatcher.ts')
         const { address6 } = flags
         const options = { ...flags, ...common(command, flags), ...fileOf(command, flags), pcap: flags.pcap }
-        const { clientNamespace } = flags
-        const more = { address6, admin, adminToken, secret, package: PACKAGE, clientNamespace }
+        const { clientNamespace, dispatcher: dispatchers = [] } = flags
+        const more = { address6, admin, adminToken, secret, package: PACKAGE, clientNamespace, dispatchers }
         return runDispatcher({ ...options, ...more }, configurationOf(command, flags))
       })
     })
@@ -217,7 +222,7 @@ function registerNode(program: Command): void {
   const command = ownerFlags(serviceFlags(program.command('node'), undefined))
   command
     .description('own connections and serve files')
-    .requiredOption('--dispatcher <url>', 'control link of the dispatcher, ws://HOST:PORT', controlUrl)
+    .requiredOption('--dispatcher <urls>', DISPATCHERS_TEXT, controlUrls)
     .addOption(appOption())
     .option(
       '--instances <count>',
@@ -230,6 +235,7 @@ function registerNode(program: Command): void {
         ...flags,
         ...common(command, flags),
         ...fileOf(command, flags),
+        dispatchers: flags.dispatcher ?? [],
         address6: flags.address6,
         pcap: flags.pcap,
         app: flags.app,

@@ -81,7 +81,7 @@ export interface OwnerOptions extends RoleOptions {
 }
 
 export interface GatewayOptions extends RoleOptions {
-  readonly dispatcher: Endpoint
+  readonly dispatchers: readonly Endpoint[]
   /** Devices where packets of clients arrive. */
   readonly wan: readonly string[]
   /** Device of the network of the owners. */
@@ -91,6 +91,8 @@ export interface GatewayOptions extends RoleOptions {
 
 export interface DispatcherOptions extends OwnerOptions {
   readonly steering: SteeringKind
+  /** Control links of all dispatchers, itself among them; none: it is alone. Each dials those before it in this list. */
+  readonly dispatchers: readonly Endpoint[]
   readonly policy: PolicyName
   /** An inherited descriptor that listens already, or where to listen; undefined: no admin port. */
   readonly admin: Endpoint | { readonly fd: number } | undefined
@@ -107,7 +109,7 @@ export interface DispatcherOptions extends OwnerOptions {
 export interface NodeOptions extends OwnerOptions {
   /** A module that calls `listen` of package `gyre`, absolute; undefined: none. */
   readonly app: string | undefined
-  readonly dispatcher: Endpoint
+  readonly dispatchers: readonly Endpoint[]
 }
 
 /** One process that accepts and serves alone. */
@@ -148,6 +150,9 @@ export const MIN_PCAP_OCTETS = 64 * 1024
 export const MAX_PCAP_OCTETS = 1024 ** 4
 export const MIN_CACHE_OCTETS = 1024 * 1024
 export const MAX_CACHE_OCTETS = 1024 ** 4
+/** Each has all records and is linked with everybody. */
+export const MAX_DISPATCHERS = 8
+export const MAX_GATEWAYS = 8
 /** Half of the LAN's /24 and of the owner ids of 8 bits stay free for dispatchers and gateways. */
 export const MAX_NODES = 200
 /** Environment of a dispatcher: a secret must not stand in a command line, which everybody may read. */

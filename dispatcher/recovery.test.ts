@@ -13,6 +13,7 @@ class Stand {
   steers = true
   now = 1_000
   readonly recovery = new Recovery({
+    id: 0,
     ownerIdBits: 8,
     forward: connection => this.forwards.get(connection),
     forwards: () => this.forwards.values(),

@@ -31,7 +31,8 @@ const REPEAT_MS = 500
 const GIVE_UP_MS = 20_000
 /**
  * The epoch of a succession lies so far above those known here that no attempt of the dead owner to shift the connection, of
- * which nobody told us, can be above it.
+ * which nobody told us, can be above it. The id of the dispatcher is added: two that give one connection to two nodes, because
+ * one took over from the other in the middle, agree by it on whose word counts.
  */
 const EPOCHS_AHEAD = 1_024
 /** The dead owner's clock may have been heard late, and a node that is only cut off goes on for a while. */
@@ -60,6 +61,8 @@ interface Orphan {
 }
 
 export interface RecoveryHost {
+  /** Of the dispatcher. */
+  readonly id: number
   readonly ownerIdBits: number
   /** The forward of a connection, while it is one. */
   forward(connection: number): Forward | undefined
@@ -230,7 +233,7 @@ export class Recovery {
     forward.claimedAt = now
     if (orphan.to < 0) {
       orphan.shifts = Math.max(0, forward.epoch - birth.epoch)
-      forward.epoch = Math.max(forward.epoch, birth.epoch) + EPOCHS_AHEAD
+      forward.epoch = Math.max(forward.epoch, birth.epoch) + EPOCHS_AHEAD + this.#host.id
       orphan.to = to
     }
     if (forward.timestamps) return this.#order(forward, birth, orphan, now)

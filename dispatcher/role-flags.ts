@@ -3,7 +3,8 @@
  * What is secret does not stand in a command line, which everybody may read.
  */
 import { join, parse } from 'node:path'
-import type { NodeOptions, OwnerOptions, RoleOptions } from './options.ts'
+import { formatEndpoint } from './flags.ts'
+import type { Endpoint, NodeOptions, OwnerOptions, RoleOptions } from './options.ts'
 
 export function roleFlags(options: RoleOptions): string[] {
   const { cluster, name, vip, vip6, port, ownerIdBits, config, key, plainLinks } = options
@@ -25,7 +26,7 @@ export function ownerFlags(options: OwnerOptions): string[] {
     ...(root === undefined ? [] : ['--root', root]),
     ...(origin === undefined ? [] : ['--origin', origin]),
     ...(address6 === undefined ? [] : ['--address6', address6]),
-    ...['--listen', endpointText(listen), '--cache-octets', `${cacheOctets}`],
+    ...['--listen', formatEndpoint(listen), '--cache-octets', `${cacheOctets}`],
     ...['--mode', mode, '--lan', lan, '--tun', tun],
     ...(user === undefined ? [] : ['--user', user]),
     ...(pcap === undefined ? [] : ['--pcap', pcap, '--pcap-octets', `${pcapOctets}`]),
@@ -33,12 +34,16 @@ export function ownerFlags(options: OwnerOptions): string[] {
 }
 
 export function nodeFlags(options: NodeOptions): string[] {
-  const { app, dispatcher } = options
+  const { app, dispatchers } = options
   return [
     ...ownerFlags(options),
-    ...['--dispatcher', `ws://${endpointText(dispatcher)}`],
+    ...dispatcherFlags(dispatchers),
     ...(app === undefined ? [] : ['--app', app]),
   ]
+}
+
+export function dispatcherFlags(dispatchers: readonly Endpoint[]): string[] {
+  return ['--dispatcher', dispatchers.map(endpoint => `ws://${formatEndpoint(endpoint)}`).join(',')]
 }
 
 /** Roles that are started together record each into a file of its own: `run.pcapng` becomes `run-node1.pcapng`. */
@@ -46,8 +51,4 @@ export function pcapOf(file: string | undefined, role: string): string | undefin
   if (file === undefined) return undefined
   const { dir, name, ext } = parse(file)
   return join(dir, `${name}-${role}${ext}`)
-}
-
-function endpointText({ host, port }: { readonly host: string; readonly port: number }): string {
-  return `${host.includes(':') ? `[${host}]` : host}:${port}`
 }

@@ -1,5 +1,5 @@
 /**
- * The program of a node: a TUN, links to the dispatcher and to every other node, files and a clock for `NodeCore`.
+ * The program of a node: a TUN, links to the dispatchers and to every other node, files and a clock for `NodeCore`.
  * Everything with a state of its own is in the parts that it joins.
  */
 import { randomBytes } from 'node:crypto'
@@ -28,14 +28,12 @@ import { Vips } from './stack/vips.ts'
 import { tcpConfig } from './tcp/config.ts'
 import { openRecordedTun, recordingOf } from './tun/recording.ts'
 
-/** The dispatcher's id where nothing else is configured. */
-const DISPATCHER_ID = 0
 /** For saying goodbye, after the connections have been given away. */
 const STOP_GRACE_MS = 3_000
 
 export async function runNode(options: NodeOptions, configuration: Configuration): Promise<RunningRole> {
   const { id, name, cluster, listen } = options
-  const keys = await linkKeys(options, [listen, options.dispatcher])
+  const keys = await linkKeys(options, [listen, ...options.dispatchers])
   const now = () => performance.now()
   const sites = await Sites.open(
     configuration.serving,
@@ -57,7 +55,7 @@ export async function runNode(options: NodeOptions, configuration: Configuration
   })
   dropPrivileges(options.user)
 
-  // A node serves from when the dispatcher knows it; before, nothing would be placed here.
+  // A node serves from when a dispatcher knows it; before, nothing would be placed here.
   let welcomed: () => void = () => {}
   const welcome = new Promise<void>(resolve => {
     welcomed = resolve
@@ -79,7 +77,7 @@ export async function runNode(options: NodeOptions, configuration: Configuration
   const failed = (error: LinkError) => {
     if (stopped === undefined) notices.note('the dispatcher', error, now())
   }
-  const atDispatcher = formatEndpoint(options.dispatcher)
+  const atDispatchers = options.dispatchers.map(formatEndpoint)
   const mesh = new Mesh({
     hello: () => hello,
     keys,
@@ -92,16 +90,16 @@ export async function runNode(options: NodeOptions, configuration: Configuration
       driver.schedule()
     },
     onUp: (link, restarted) => {
-      core.peerUp(link.peer.ownerId, restarted, now())
+      core.peerUp(link.peer.ownerId, link.peer.role === 'dispatcher', restarted, now())
       driver.schedule()
     },
     onDown: (link, reason) => {
-      if (link.peer.ownerId === DISPATCHER_ID) failed(reason)
+      if (link.peer.role === 'dispatcher') failed(reason)
       core.peerDown(link.peer.ownerId, now())
       driver.schedule()
     },
     onFailure: (address, error) => {
-      if (address === atDispatcher) failed(error)
+      if (atDispatchers.includes(address)) failed(error)
     },
   })
   const log = AccessLog.open(configuration.accessLog, name, warn)
@@ -116,13 +114,12 @@ export async function runNode(options: NodeOptions, configuration: Configuration
   const core = new NodeCore(
     {
       id,
-      dispatcherId: DISPATCHER_ID,
       vips: Vips.parse(options.vip, options.vip6, options.port),
       tcp: tcpConfig({ ownerId: id, ownerIdBits: options.ownerIdBits }),
       mode: options.mode,
       limits: DEFAULT_LIMITS,
       idBase: 0,
-      // A node never accepts: what has no owner goes to the dispatcher.
+      // A node never accepts: what has no owner goes to a dispatcher.
       secret: undefined,
     },
     {
@@ -137,7 +134,7 @@ export async function runNode(options: NodeOptions, configuration: Configuration
       now,
       nowSecond: () => Math.floor(Date.now() / 1000),
       roster: members => {
-        mesh.setPeers(peersOf(members, id), DISPATCHER_ID)
+        mesh.setPeers(peersOf(members, id))
         welcomed()
       },
       wake: () => driver.schedule(),
@@ -154,11 +151,11 @@ export async function runNode(options: NodeOptions, configuration: Configuration
   const driver = new Driver(core, device)
   if (options.app !== undefined) {
     provideRuntime(core.runtime)
-    // Its ports are open when the dispatcher hears of this node.
+    // Its ports are open when the dispatchers hear of this node.
     await runApp(options.app)
   }
   await mesh.listen(listen.port, listen.host)
-  mesh.dial({ id: DISPATCHER_ID, address: atDispatcher })
+  for (const address of atDispatchers) mesh.dial(address)
   await welcome
 
   const leave = () =>

@@ -136,7 +136,7 @@ export class ScaledCluster {
   #introduce(id: number, restarted: boolean): void {
     this.#joined.add(id)
     this.#timed(() => this.dispatcher.nodeUp(introduced(id, `${id} ${this.now}`), restarted))
-    this.node(id).peerUp(DISPATCHER, false, this.now)
+    this.node(id).peerUp(DISPATCHER, true, false, this.now)
     this.#wake(DISPATCHER)
     this.#wake(id)
   }
@@ -175,7 +175,7 @@ export class ScaledCluster {
     host.core = this.#createNode(id)
     this.drains.forget(id)
     this.#introduce(id, true)
-    for (const other of this.#joined) if (other !== id) this.node(other).peerUp(id, true, this.now)
+    for (const other of this.#joined) if (other !== id) this.node(other).peerUp(id, false, true, this.now)
   }
 
   /** Connections that `id` owns. */
@@ -220,6 +220,7 @@ export class ScaledCluster {
         steer: (_flow, _to, steered) => steered(true),
         recordPlaced: () => {},
         recordEnded: () => {},
+        asked: () => {},
         answered: (from, token, value) => this.#asks.answered(from, token, value),
         leaving: () => {},
       },
@@ -248,7 +249,7 @@ export class ScaledCluster {
 
   #ownerConfig(id: number) {
     const tcp = tcpConfig({ ownerId: id, ownerIdBits: OWNER_ID_BITS })
-    return { id, dispatcherId: DISPATCHER, vips: this.#vips, tcp, mode: 'shift', idBase: 0 } as const
+    return { id, vips: this.#vips, tcp, mode: 'shift', idBase: 0 } as const
   }
 
   #common(id: number) {

@@ -8,7 +8,7 @@ import { ACCESS_LOG_FORMATS, DEFAULT_ACCESS_LOG } from '../../node/server/access
 import { NO_CLIENT_LIMITS } from '../../node/server/client-table.ts'
 import { DEFAULT_PACE } from '../../node/server/pace.ts'
 import { DEFAULT_CAPTURE_OCTETS } from '../../node/tun/pcap-device.ts'
-import { bitRate, controlUrl, device, devices, endpoint, ipv4, ipv6, ipv6OrNone, name } from '../flags.ts'
+import { bitRate, controlUrls, device, devices, endpoint, ipv4, ipv6, ipv6OrNone, name } from '../flags.ts'
 import {
   DEFAULT_ADMIN,
   DEFAULT_CLUSTER,
@@ -122,8 +122,8 @@ const PROCESS_SHAPE = {
   address: textSetting(ipv4, ADDRESS, { about: 'where the gateway sends packets of this owner', ...MACHINE }),
   address6: textSetting(ipv6, ADDRESS6, { about: 'the same over IPv6', ...MACHINE }),
   listen: textSetting(endpoint, ENDPOINT, { about: 'where control links of the others arrive', ...MACHINE }),
-  dispatcher: textSetting(controlUrl, 'ws://HOST:PORT', {
-    about: 'control link of the dispatcher',
+  dispatcher: textSetting(controlUrls, 'ws://HOST:PORT, several separated by commas', {
+    about: 'control links of all dispatchers',
     ...MACHINE,
   }),
   lan: textSetting(device, 'a device', { about: 'the network of the owners', ...MACHINE }),

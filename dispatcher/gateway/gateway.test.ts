@@ -66,7 +66,7 @@ it('steers as the dispatcher says, also the next run of it, and keeps its rules 
     config: undefined,
     port: 80,
     ownerIdBits: 8,
-    dispatcher: { host: '127.0.0.1', port },
+    dispatchers: [{ host: '127.0.0.1', port }],
     wan: ['wan0'],
     lan: 'lan0',
     steering: 'nft',

@@ -1,5 +1,5 @@
 /**
- * The program of a gateway: it keeps the kernel's steering as the dispatcher says, and says what became of it. No
+ * The program of a gateway: it keeps the kernel's steering as the dispatchers say, and says what became of it. No
  * packet passes through this process; while it is away, the kernel goes on with the rules that it has.
  */
 import { performance } from 'node:perf_hooks'
@@ -23,12 +23,13 @@ import {
   type FromGateway,
   type OwnersMessage,
 } from './messages.ts'
+import { ToldOwners } from './told-owners.ts'
 
 const COUNTERS_EVERY_MS = 2000
 
-/** Resolves when the gateway steers to the owners that the dispatcher named. Rejects with a SteeringError. */
+/** Resolves when the gateway steers to the owners that a dispatcher named. Rejects with a SteeringError. */
 export async function runGateway(options: GatewayOptions): Promise<RunningRole> {
-  const keys = await linkKeys(options, [options.dispatcher])
+  const keys = await linkKeys(options, options.dispatchers)
   const steering = createSteering(options)
   await steering.start()
   const gateway = new Gateway(options, steering, undefined, keys)
@@ -46,6 +47,7 @@ export function createSteering(options: GatewayOptions): Steering {
     inDevices: wan,
     outDevice: lan,
     ownerIdBits,
+    spreads: options.dispatchers.length > 1,
   })
 }
 
@@ -53,11 +55,13 @@ export class Gateway implements RunningRole {
   /** Settles with the first owners. */
   readonly ready: Promise<void>
   readonly #steering: Steering
-  readonly #dialer: Dialer
+  /** One for each dispatcher. */
+  readonly #dialers: readonly Dialer[]
+  readonly #told = new ToldOwners()
   readonly #timer: NodeJS.Timeout
   readonly #log: (line: string) => void
   #isReady: () => void = () => {}
-  /** Packets as last told; a gateway without traffic is silent. */
+  /** Packets as last told to everybody; a gateway without traffic is silent. */
   #toldPackets = -1
   #stopped: Promise<void> | undefined
 
@@ -84,23 +88,24 @@ export class Gateway implements RunningRole {
       capabilities: [`steering=${options.steering}`],
     }
     const notices = new FailureNotices(log, performance.now())
-    this.#dialer = new Dialer({
-      address: formatEndpoint(options.dispatcher),
-      hello: () => hello,
-      keys,
-      random: Math.random,
-      handlers: {
-        onUp: link => {
-          this.#toldPackets = -1
-          this.#log(`linked to the dispatcher ${link.peer.name}`)
-        },
-        onMessage: (link, message) => this.#receive(link, message),
-        onDown: (_link, reason) => {
-          if (this.#stopped === undefined) this.#log(`lost the dispatcher: ${reason.message}; the rules stay`)
-        },
-      },
-      onFailure: error => notices.note('the dispatcher', error, performance.now()),
-    })
+    this.#dialers = options.dispatchers.map(
+      endpoint =>
+        new Dialer({
+          address: formatEndpoint(endpoint),
+          hello: () => hello,
+          keys,
+          random: Math.random,
+          handlers: {
+            onUp: link => {
+              this.#toldPackets = -1
+              this.#log(`linked to the dispatcher ${link.peer.name}`)
+            },
+            onMessage: (link, message) => this.#receive(link, message),
+            onDown: (link, reason) => this.#down(link, reason.message),
+          },
+          onFailure: error => notices.note('the dispatcher', error, performance.now()),
+        }),
+    )
     this.#timer = setInterval(() => this.#count(), COUNTERS_EVERY_MS).unref()
   }
 
@@ -112,7 +117,7 @@ export class Gateway implements RunningRole {
 
   async #stop(): Promise<void> {
     clearInterval(this.#timer)
-    this.#dialer.close()
+    for (const dialer of this.#dialers) dialer.close()
     await this.#steering.stop()
   }
 
@@ -123,8 +128,20 @@ export class Gateway implements RunningRole {
     else this.#log('the dispatcher sent a message that is none for a gateway of this version')
   }
 
+  #down(link: Link, reason: string): void {
+    if (this.#stopped !== undefined) return
+    this.#log(`lost the dispatcher ${link.peer.name}: ${reason}; the rules stay`)
+    this.#told.down(link.peer.ownerId)
+    if (this.#dialers.length === 1) return
+    this.#steering.setOwners(this.#told.owners, this.#told.dispatchers).catch((error: unknown) => {
+      if (this.#stopped === undefined)
+        this.#log(`steering: ${error instanceof Error ? error.message : error}`)
+    })
+  }
+
   #setOwners(link: Link, { seq, owners }: OwnersMessage): void {
-    this.#steering.setOwners(owners).then(
+    this.#told.told(link.peer.ownerId, owners)
+    this.#steering.setOwners(this.#told.owners, this.#told.dispatchers).then(
       () => {
         this.#isReady()
         answer(link, { type: 'owners-applied', seq })
@@ -134,7 +151,11 @@ export class Gateway implements RunningRole {
   }
 
   #setFlows(link: Link, { seq, reset, set, remove }: FlowsMessage): void {
-    const applied = reset ? this.#steering.replaceFlows(set) : this.#steering.updateFlows({ set, remove })
+    const by = link.peer.ownerId
+    const flows = set.map(flow => ({ ...flow, by }))
+    const applied = reset
+      ? this.#steering.replaceFlows(flows, by)
+      : this.#steering.updateFlows({ set: flows, remove })
     applied.then(
       () => answer(link, { type: 'flows-applied', seq }),
       (error: unknown) => this.#refuse(link, 'flows-failed', seq, error),
@@ -148,12 +169,13 @@ export class Gateway implements RunningRole {
   }
 
   #count(): void {
-    const { link } = this.#dialer
-    if (link === undefined) return
+    const links = this.#dialers.flatMap(({ link }) => link ?? [])
+    if (links.length === 0) return
     this.#steering.counters().then(
       counters => {
         if (counters.packets === this.#toldPackets) return
-        if (answer(link, { type: 'counters', counters })) this.#toldPackets = counters.packets
+        const told = links.filter(link => answer(link, { type: 'counters', counters }))
+        if (told.length === links.length) this.#toldPackets = counters.packets
       },
       (error: unknown) => {
         if (this.#stopped === undefined)

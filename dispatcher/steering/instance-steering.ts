@@ -40,8 +40,8 @@ export class InstanceSteering implements Steering {
     return this.#steering.updateFlows({ set: this.#ownFlows(set), remove: [...remove, ...left] })
   }
 
-  replaceFlows(flows: readonly SteeredFlow[]): Promise<void> {
-    return this.#steering.replaceFlows(this.#ownFlows(flows))
+  replaceFlows(flows: readonly SteeredFlow[], by?: number): Promise<void> {
+    return this.#steering.replaceFlows(this.#ownFlows(flows), by)
   }
 
   /** None: the gateway has counted these packets already. */

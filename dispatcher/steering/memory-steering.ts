@@ -3,6 +3,7 @@
  * at once and with the given clock. It sends nothing; whoever simulates the gateway asks `steer`.
  */
 import { SteeringError } from './errors.ts'
+import { slotsOf } from './slots.ts'
 import type { FlowUpdate, NextHop, SteeredFlow, Steering, SteeringCounters } from './steering.ts'
 import {
   checkElement,
@@ -31,9 +32,9 @@ export class MemorySteering implements Steering {
 
   async start(): Promise<void> {}
 
-  async setOwners(owners: readonly NextHop[]): Promise<void> {
+  async setOwners(owners: readonly NextHop[], dispatchers: readonly number[] = []): Promise<void> {
     const checked = checkOwners(owners, this.#ownerIdBits)
-    this.table.setOwners(checked)
+    this.table.setOwners(checked, slotsOf(dispatchers))
     for (const { key, owner, family } of [...this.table.elements()]) {
       if (hopOf(checked.get(owner), family) === undefined) this.table.remove(key)
     }
@@ -52,8 +53,8 @@ export class MemorySteering implements Steering {
     for (const element of elements) this.table.set(element)
   }
 
-  async replaceFlows(flows: readonly SteeredFlow[]): Promise<void> {
-    const remove = [...this.table.elements()]
+  async replaceFlows(flows: readonly SteeredFlow[], by?: number): Promise<void> {
+    const remove = [...this.table.elements()].filter(element => by === undefined || element.by === by)
     await this.updateFlows({ set: flows, remove })
   }
 
@@ -61,7 +62,10 @@ export class MemorySteering implements Steering {
   steer(packet: SteeredPacket): number | undefined {
     const owner = this.table.steer(packet, this.#now())
     this.#packets++
-    if (owner === undefined) return undefined
+    // A hash of its own: only that the packets of one source stay together is the same as in the kernel.
+    if (owner === undefined) {
+      return this.table.spread(hashOf(packet.flow.address) + packet.flow.port, packet.flow.family)
+    }
     const named = this.table.named(packet)
     if (named === undefined) this.#flowPackets++
     else this.#byOwner.set(named, (this.#byOwner.get(named) ?? 0) + 1)
@@ -79,4 +83,11 @@ export class MemorySteering implements Steering {
     this.table.clear()
     this.table.setOwners(new Map())
   }
+}
+
+function hashOf(text: string): number {
+  let hash = 0
+  for (let index = 0; index < text.length; index++)
+    hash = (Math.imul(hash, 31) + text.charCodeAt(index)) >>> 0
+  return hash
 }

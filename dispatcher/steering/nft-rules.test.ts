@@ -1,7 +1,7 @@
 import {
   addFlowsText,
   deleteFlowsText,
-  ownerElementsText,
+  hopElementsText,
   type TableSpec,
   tableName,
   tableText,
@@ -33,6 +33,24 @@ describe('tableText', () => {
   it('is the table of a machine with several instances, whose hops are devices', () => {
     const instances: TableSpec = { ...SPEC, kind: 'instances', inDevices: ['eth0'] }
     expect(tableText({ ...instances, table: tableName('gyre', 'instances') })).toMatchSnapshot()
+  })
+
+  it('spreads over several dispatchers what nothing steers, and ICMP', () => {
+    const text = tableText({ ...SPEC, spreads: true })
+    expect(text).toContain('map slots4 { typeof numgen inc mod 256 : ip daddr; size 256; }')
+    expect(text).toContain(
+      [
+        '    counter name "unsteered6"',
+        '    fwd ip6 to jhash ip6 saddr . tcp sport mod 256 seed 0x67797265 map @slots6 device "lan0"',
+        '  }',
+      ].join('\n'),
+    )
+    expect(text).toMatch(
+      /ip daddr 10\.77\.0\.1 meta l4proto icmp fwd ip to jhash ip saddr mod 256 .* @slots4/,
+    )
+    expect(hopElementsText(SPEC, 'add', 'slots', [{ family: 4, key: 255, hop: '10.78.0.3' }])).toBe(
+      'add element netdev gyre_gyre slots4 { 255 : 10.78.0.3 }\n',
+    )
   })
 
   it.each([
@@ -67,13 +85,13 @@ describe('elements', () => {
 
   it('of owners', () => {
     const owners = [
-      { family: 4, owner: 3, hop: '10.78.0.13' },
-      { family: 6, owner: 3, hop: 'fd78::d' },
+      { family: 4, key: 3, hop: '10.78.0.13' },
+      { family: 6, key: 3, hop: 'fd78::d' },
     ] as const
-    expect(ownerElementsText(T, 'add', owners)).toBe(
+    expect(hopElementsText(T, 'add', 'owners', owners)).toBe(
       'add element netdev t owners4 { 3 : 10.78.0.13 }\nadd element netdev t owners6 { 3 : fd78::d }\n',
     )
-    expect(ownerElementsText(T, 'delete', owners)).toBe(
+    expect(hopElementsText(T, 'delete', 'owners', owners)).toBe(
       'delete element netdev t owners4 { 3 }\ndelete element netdev t owners6 { 3 }\n',
     )
   })
@@ -88,7 +106,7 @@ describe('elements', () => {
 
   it('name the devices of instances in quotes', () => {
     const spec: TableSpec = { ...T, kind: 'instances' }
-    expect(ownerElementsText(spec, 'add', [{ family: 4, owner: 3, hop: 'tun1' }])).toBe(
+    expect(hopElementsText(spec, 'add', 'owners', [{ family: 4, key: 3, hop: 'tun1' }])).toBe(
       'add element netdev t owners4 { 3 : "tun1" }\n',
     )
     expect(addFlowsText(spec, [{ ...flow, hop: 'tun1' }], 1500)).toBe(

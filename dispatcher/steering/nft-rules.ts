@@ -3,6 +3,7 @@
  * runs nothing and checks nothing, every address and name in it must have been checked before.
  */
 import type { Service } from '../options.ts'
+import { SLOTS } from './slots.ts'
 import { MAX_OWNERS, MAX_STEERED_FLOWS } from './steering.ts'
 import type { Element } from './steering-table.ts'
 
@@ -18,8 +19,12 @@ export interface TableSpec {
   readonly inDevices: readonly string[]
   readonly outDevice: string
   readonly ownerIdBits: number
+  /** Of a gateway: what nothing steers is spread over several dispatchers, instead of following its route. */
+  readonly spreads?: boolean
 }
 
+/** The same in every gateway, so that all of them send a flow to one dispatcher. */
+const HASH_SEED = '0x67797265'
 /** Before everything else at ingress, as the rules must be the first to see a packet. */
 const PRIORITY = -150
 /** Elements in one command; nft's cost a line is larger than an element's. */
@@ -51,6 +56,7 @@ export function tableText(spec: TableSpec): string {
     `  chain in {`,
     `    type filter hook ingress devices = { ${devices} } priority ${PRIORITY}; policy accept;`,
     ...families.map(family => `    ${admission(spec, family)} goto vip${family}`),
+    ...(spec.spreads === true ? families.map(family => `    ${icmpSpread(spec, family)}`) : []),
     '  }',
     ...families.flatMap(family => decisions(spec, family)),
     '}',
@@ -72,6 +78,10 @@ function declarations(spec: TableSpec, family: 4 | 6): string[] {
     `  map flows${family} { typeof ${ip} saddr . tcp sport : ${hop}; flags timeout; size ${MAX_STEERED_FLOWS}; }`,
   ]
   if (spec.kind === 'relay') return lines
+  // The type of a hash, which nft 1.0.6 can be told by this expression alone: of `jhash` itself it makes a map that `nft list`
+  // dies of, and `type integer` it refuses.
+  const slots = `typeof numgen inc mod ${SLOTS} : ${hop}; size ${SLOTS};`
+  if (spec.spreads === true) lines.unshift(`  map slots${family} { ${slots} }`)
   const owners = `typeof tcp option timestamp tsecr : ${hop}; size ${MAX_OWNERS}; counter;`
   return [`  map owners${family} { ${owners} }`, ...lines]
 }
@@ -107,22 +117,42 @@ function decisions(spec: TableSpec, family: 4 | 6): string[] {
     // A SYN of a reused port is a new connection, whatever the element says of the old one.
     `    tcp flags & syn == 0 ${forward(`${ip} saddr . tcp sport`, 'flows')}`,
     `    counter name "unsteered${family}"`,
+    ...(spec.spreads === true ? [`    ${spread(spec, family, `${ip} saddr . tcp sport`)}`] : []),
     '  }',
   ]
 }
 
+/** As long as the map is empty this steers nothing. */
+function spread(spec: TableSpec, family: 4 | 6, key: string): string {
+  const ip = family === 4 ? 'ip' : 'ip6'
+  const hash = `jhash ${key} mod ${SLOTS} seed ${HASH_SEED}`
+  return `fwd ${ip} to ${hash} map @slots${family} device "${spec.outDevice}"`
+}
+
+/** Errors and echoes have no flow that could be read here: any dispatcher finds the owner by what an error quotes. */
+function icmpSpread(spec: TableSpec, family: 4 | 6): string {
+  const { vip, vip6 } = spec.service
+  const to = family === 4 ? `ip daddr ${vip} meta l4proto icmp` : `ip6 daddr ${vip6} meta l4proto ipv6-icmp`
+  return `${to} ${spread(spec, family, family === 4 ? 'ip saddr' : 'ip6 saddr')}`
+}
+
 export type Verb = 'add' | 'delete'
 
-/** One hop of `owners4` or `owners6`. */
-export interface OwnerElement {
+/** One hop of `owners4` or `owners6`, by owner; of `slots4` or `slots6`, by slot. */
+export interface HopElement {
   readonly family: 4 | 6
-  readonly owner: number
+  readonly key: number
   readonly hop: string
 }
 
-export function ownerElementsText(spec: TableSpec, verb: Verb, owners: readonly OwnerElement[]): string {
-  return commands(spec.table, verb, 'owners', owners, ({ owner, hop }) => {
-    return verb === 'add' ? `${owner} : ${hopText(spec, hop)}` : `${owner}`
+export function hopElementsText(
+  spec: TableSpec,
+  verb: Verb,
+  map: 'owners' | 'slots',
+  elements: readonly HopElement[],
+): string {
+  return commands(spec.table, verb, map, elements, ({ key, hop }) => {
+    return verb === 'add' ? `${key} : ${hopText(spec, hop)}` : `${key}`
   })
 }
 

@@ -12,11 +12,12 @@ import {
   deleteTableText,
   type FlowElement,
   familiesOf,
-  type OwnerElement,
-  ownerElementsText,
+  type HopElement,
+  hopElementsText,
   type TableSpec,
   tableText,
 } from './nft-rules.ts'
+import { slotsOf } from './slots.ts'
 import {
   type FlowUpdate,
   MAX_STEERED_FLOWS,
@@ -46,7 +47,8 @@ type Change =
   | { readonly type: 'owners' }
   | {
       readonly type: 'flows'
-      readonly all: boolean
+      /** Whose other elements are removed: everybody's, or those that one dispatcher has set. */
+      readonly all: boolean | { readonly by: number }
       readonly remove: readonly string[]
       readonly set: readonly Element[]
     }
@@ -58,6 +60,7 @@ type Change =
 /** A transaction in the making: what the table would be after it. */
 interface Goal {
   readonly owners: ReadonlyMap<number, NextHop>
+  readonly slots: readonly number[]
   /** By key; undefined: no element. Keys that are not here stay as they are. */
   readonly flows: Map<string, Element | undefined>
 }
@@ -76,6 +79,7 @@ export class NftSteering implements Steering {
   #counting = false
   /** The owners as last asked for; the table's once the kernel has them. */
   #wanted: ReadonlyMap<number, NextHop> = new Map()
+  #wantedSlots: readonly number[] = []
   #sweeper: NodeJS.Timeout | undefined
   #stopped: Promise<void> | undefined
 
@@ -93,10 +97,11 @@ export class NftSteering implements Steering {
     this.#sweeper = setInterval(() => this.#sweep(), SWEEP_MS).unref()
   }
 
-  async setOwners(owners: readonly NextHop[]): Promise<void> {
+  async setOwners(owners: readonly NextHop[], dispatchers: readonly number[] = []): Promise<void> {
     const checked = checkOwners(owners, this.#spec.ownerIdBits)
     this.#wanted = checked
-    await this.#add({ type: 'owners' }, checked.size + 1)
+    this.#wantedSlots = this.#spec.spreads === true ? slotsOf(dispatchers) : []
+    await this.#add({ type: 'owners' }, checked.size + this.#wantedSlots.length + 1)
   }
 
   async updateFlows(update: FlowUpdate): Promise<void> {
@@ -104,9 +109,10 @@ export class NftSteering implements Steering {
     await this.#add({ type: 'flows', all: false, remove, set }, remove.length + set.length)
   }
 
-  async replaceFlows(flows: readonly SteeredFlow[]): Promise<void> {
+  async replaceFlows(flows: readonly SteeredFlow[], by?: number): Promise<void> {
     const { set } = this.#check({ set: flows, remove: [] })
-    await this.#add({ type: 'flows', all: true, remove: [], set }, set.length + 1)
+    const all = by === undefined ? true : { by }
+    await this.#add({ type: 'flows', all, remove: [], set }, set.length + 1)
   }
 
   async counters(): Promise<SteeringCounters> {
@@ -179,13 +185,19 @@ export class NftSteering implements Steering {
   }
 
   #goalOf(changes: readonly Change[]): Goal {
-    const goal: Goal = { owners: this.#wanted, flows: new Map() }
+    const goal: Goal = { owners: this.#wanted, slots: this.#wantedSlots, flows: new Map() }
     for (const key of this.#table.expired(this.#now())) goal.flows.set(key, undefined)
     for (const change of changes) {
       if (change.type !== 'flows') continue
-      if (change.all) {
-        goal.flows.clear()
-        for (const { key } of this.#table.elements()) goal.flows.set(key, undefined)
+      const { all } = change
+      if (all !== false) {
+        const isReplaced = ({ by }: Element) => all === true || by === all.by
+        for (const [key, element] of goal.flows) {
+          if (element !== undefined && isReplaced(element)) goal.flows.delete(key)
+        }
+        for (const element of this.#table.elements()) {
+          if (isReplaced(element) && !goal.flows.has(element.key)) goal.flows.set(element.key, undefined)
+        }
       }
       for (const key of change.remove) goal.flows.set(key, undefined)
       for (const element of change.set) goal.flows.set(element.key, element)
@@ -220,14 +232,14 @@ export class NftSteering implements Steering {
   }
 
   async #update(goal: Goal): Promise<void> {
-    const gone: OwnerElement[] = []
-    const come: OwnerElement[] = []
-    if (this.#spec.kind !== 'relay' && goal.owners !== this.#table.owners) {
-      const before = ownerElements(this.#spec, this.#table.owners)
-      const after = ownerElements(this.#spec, goal.owners)
-      for (const [key, element] of before) if (after.get(key)?.hop !== element.hop) gone.push(element)
-      for (const [key, element] of after) if (before.get(key)?.hop !== element.hop) come.push(element)
-    }
+    const { owners, slots } = this.#table
+    const isSame = this.#spec.kind === 'relay' || (goal.owners === owners && goal.slots === slots)
+    const [gone, come] = isSame
+      ? [[], []]
+      : changes(ownerElements(this.#spec, owners), ownerElements(this.#spec, goal.owners))
+    const [left, taken] = isSame
+      ? [[], []]
+      : changes(slotElements(this.#spec, this.#table), slotElements(this.#spec, goal))
     const stale: Element[] = []
     const fresh: FlowElement[] = []
     for (const [key, element] of goal.flows) {
@@ -236,15 +248,17 @@ export class NftSteering implements Steering {
       if (element !== undefined) fresh.push(withHop(element, goal.owners))
     }
     const text =
-      ownerElementsText(this.#spec, 'delete', gone) +
-      ownerElementsText(this.#spec, 'add', come) +
+      hopElementsText(this.#spec, 'delete', 'owners', gone) +
+      hopElementsText(this.#spec, 'add', 'owners', come) +
+      hopElementsText(this.#spec, 'delete', 'slots', left) +
+      hopElementsText(this.#spec, 'add', 'slots', taken) +
       deleteFlowsText(this.#spec, stale) +
       addFlowsText(this.#spec, fresh, this.#now())
     if (text === '') return
     // Their counts go with them.
     const lost = gone.length > 0 ? await this.#list() : undefined
     await this.#nft.transact(text)
-    if (lost !== undefined) this.#before.addOwners(lost, new Set(gone.map(({ owner }) => owner)))
+    if (lost !== undefined) this.#before.addOwners(lost, new Set(gone.map(({ key }) => key)))
   }
 
   async #rebuild(goal: Goal): Promise<void> {
@@ -266,15 +280,17 @@ export class NftSteering implements Steering {
       if (element !== undefined) flows.push(withHop(element, goal.owners))
     }
     const owners = kind === 'relay' ? [] : [...ownerElements(this.#spec, goal.owners).values()]
+    const slots = [...slotElements(this.#spec, goal).values()]
     return (
       tableText(this.#spec) +
-      ownerElementsText(this.#spec, 'add', owners) +
+      hopElementsText(this.#spec, 'add', 'owners', owners) +
+      hopElementsText(this.#spec, 'add', 'slots', slots) +
       addFlowsText(this.#spec, flows, this.#now())
     )
   }
 
   #commit(goal: Goal): void {
-    this.#table.setOwners(goal.owners)
+    this.#table.setOwners(goal.owners, goal.slots)
     for (const [key, element] of goal.flows) {
       if (element === undefined) this.#table.remove(key)
       else this.#table.set(element)
@@ -315,14 +331,47 @@ function withHop(element: Element, owners: ReadonlyMap<number, NextHop>): FlowEl
   return { ...element, hop }
 }
 
-function ownerElements(spec: TableSpec, owners: ReadonlyMap<number, NextHop>): Map<string, OwnerElement> {
-  const elements = new Map<string, OwnerElement>()
-  for (const hop of owners.values()) {
+function ownerElements(spec: TableSpec, owners: ReadonlyMap<number, NextHop>): Map<string, HopElement> {
+  return hopElements(spec, [...owners])
+}
+
+function slotElements(
+  spec: TableSpec,
+  { owners, slots }: Pick<SteeringTable, 'owners' | 'slots'>,
+): Map<string, HopElement> {
+  if (spec.spreads !== true) return new Map()
+  return hopElements(
+    spec,
+    slots.map((owner, slot) => [slot, owners.get(owner)]),
+  )
+}
+
+/** By family and key; where there is no address of a family, there is no element. */
+function hopElements(
+  spec: TableSpec,
+  hops: readonly (readonly [number, NextHop | undefined])[],
+): Map<string, HopElement> {
+  const elements = new Map<string, HopElement>()
+  for (const [key, next] of hops) {
     for (const family of familiesOf(spec)) {
-      const to = hopOf(hop, family)
-      const { owner } = hop
-      if (to !== undefined) elements.set(`${family} ${owner}`, { family, owner, hop: to })
+      const hop = hopOf(next, family)
+      if (hop !== undefined) elements.set(`${family} ${key}`, { family, key, hop })
     }
   }
   return elements
+}
+
+/** What is to be deleted of the one to make it the other, and what is to be added then. */
+function changes(
+  before: ReadonlyMap<string, HopElement>,
+  after: ReadonlyMap<string, HopElement>,
+): readonly [HopElement[], HopElement[]] {
+  const differs =
+    (other: ReadonlyMap<string, HopElement>) =>
+    ([key, element]: [string, HopElement]) =>
+      other.get(key)?.hop !== element.hop
+  return [
+    [...before].filter(differs(after)).map(([, element]) => element),
+    [...after].filter(differs(before)).map(([, element]) => element),
+  ]
 }

@@ -123,6 +123,27 @@ describe('MemorySteering', () => {
     await steering.replaceFlows([{ ...FLOW, port: 1, owner: 1, timeoutMs: 1000 }])
     expect([...steering.table.elements()].map(({ port }) => port)).toEqual([1])
   })
+
+  it('replaces the elements that one dispatcher has set, and leaves those of another', async () => {
+    const steering = new MemorySteering(8, () => 0)
+    await steering.setOwners(OWNERS)
+    const flow = (port: number, by: number) => ({ ...FLOW, port, owner: 1, timeoutMs: 1000, by })
+    await steering.updateFlows({ set: [flow(1, 0), flow(2, 0), flow(3, 201)], remove: [] })
+    await steering.replaceFlows([flow(2, 0), flow(4, 0)], 0)
+    expect([...steering.table.elements()].map(({ port }) => port).sort()).toEqual([2, 3, 4])
+  })
+
+  it('spreads over its dispatchers what names nobody, each source to one of them', async () => {
+    const steering = new MemorySteering(8, () => 0)
+    const [one, two] = OWNERS.map(({ owner }) => owner)
+    await steering.setOwners(OWNERS, [one as number, two as number])
+    const syn = (port: number) => ({ ...SEGMENT, flow: { ...FLOW, port }, syn: true, ack: false })
+    const chosen = Array.from({ length: 500 }, (_, port) => steering.steer(syn(port)))
+    expect(new Set(chosen)).toEqual(new Set([one, two]))
+    expect(chosen.map((_, port) => steering.steer(syn(port)))).toEqual(chosen)
+    await steering.setOwners(OWNERS, [two as number])
+    expect(steering.steer(syn(1))).toBe(two)
+  })
 })
 
 it('RouteSteering takes what is well formed and refuses what is not', async () => {

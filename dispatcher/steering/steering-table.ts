@@ -4,6 +4,7 @@
  */
 import { formatAddress, parseAddress } from '../../node/wire/address.ts'
 import { SteeringError } from './errors.ts'
+import { SLOTS } from './slots.ts'
 import {
   type FlowKey,
   MAX_FLOW_TIMEOUT_MS,
@@ -20,6 +21,7 @@ export interface Element extends FlowKey {
   readonly key: string
   readonly owner: number
   readonly expiresAt: number
+  readonly by?: number | undefined
 }
 
 /** What a rule sees of a packet to the service. */
@@ -34,6 +36,7 @@ export interface SteeredPacket {
 export class SteeringTable {
   readonly #ownerMask: number
   #owners: ReadonlyMap<number, NextHop> = new Map()
+  #slots: readonly number[] = []
   readonly #elements = new Map<string, Element>()
   /** Keys by the span in which they expire. */
   readonly #expiring = new Map<number, Set<string>>()
@@ -45,6 +48,11 @@ export class SteeringTable {
 
   get owners(): ReadonlyMap<number, NextHop> {
     return this.#owners
+  }
+
+  /** The dispatcher of each slot. */
+  get slots(): readonly number[] {
+    return this.#slots
   }
 
   get size(): number {
@@ -59,8 +67,9 @@ export class SteeringTable {
     return this.#elements.get(key)
   }
 
-  setOwners(owners: ReadonlyMap<number, NextHop>): void {
+  setOwners(owners: ReadonlyMap<number, NextHop>, slots: readonly number[] = []): void {
     this.#owners = owners
+    this.#slots = slots
   }
 
   set(element: Element): void {
@@ -110,6 +119,12 @@ export class SteeringTable {
     return this.#hop(element.owner, packet.flow.family) === undefined ? undefined : element.owner
   }
 
+  /** The dispatcher for a packet that nothing else steers, by whatever hash of its source; undefined: its route. */
+  spread(hash: number, family: 4 | 6): number | undefined {
+    const dispatcher = this.#slots[hash % SLOTS]
+    return dispatcher === undefined || this.#hop(dispatcher, family) === undefined ? undefined : dispatcher
+  }
+
   #hop(owner: number, family: 4 | 6): string | undefined {
     return hopOf(this.#owners.get(owner), family)
   }
@@ -156,12 +171,12 @@ export function checkFlow(flow: FlowKey): FlowKey {
 }
 
 export function checkElement(flow: SteeredFlow, now: number): Element {
-  const { owner, timeoutMs } = flow
+  const { owner, timeoutMs, by } = flow
   const { family, address, port } = checkFlow(flow)
   if (!(timeoutMs >= 1 && timeoutMs <= MAX_FLOW_TIMEOUT_MS)) {
     throw new SteeringError('BAD_VALUE', `timeoutMs is 1 to ${MAX_FLOW_TIMEOUT_MS}, not ${timeoutMs}`)
   }
-  return { family, address, port, key: `${address} ${port}`, owner, expiresAt: now + timeoutMs }
+  return { family, address, port, key: `${address} ${port}`, owner, expiresAt: now + timeoutMs, by }
 }
 
 export function checkRoom(elements: number): void {

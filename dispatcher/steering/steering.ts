@@ -25,6 +25,8 @@ export interface SteeredFlow extends FlowKey {
   readonly owner: number
   /** The element is forgotten after this long unless it is set again: 1 to MAX_FLOW_TIMEOUT_MS. */
   readonly timeoutMs: number
+  /** The dispatcher whose word it is, where there are several. */
+  readonly by?: number | undefined
 }
 
 /** Removals come first, so that a flow in both lists is set at the end. */
@@ -53,13 +55,14 @@ export interface Steering {
   start(): Promise<void>
   /**
    * Replaces the owners: resolves when packets follow the new ones, rejects with a SteeringError when the old ones
-   * still hold. Elements of flows whose owner is gone are removed.
+   * still hold. Elements of flows whose owner is gone are removed. `dispatchers` are those of the owners over which packets are
+   * spread that nothing here steers; where there are none, such packets follow the route of their virtual address.
    */
-  setOwners(owners: readonly NextHop[]): Promise<void>
+  setOwners(owners: readonly NextHop[], dispatchers?: readonly number[]): Promise<void>
   /** Resolves when packets follow all of `update`; when it rejects with a SteeringError none of it holds. */
   updateFlows(update: FlowUpdate): Promise<void>
-  /** As `updateFlows`, and removes every other element. */
-  replaceFlows(flows: readonly SteeredFlow[]): Promise<void>
+  /** As `updateFlows`, and removes every other element, or of those only what the dispatcher `by` has set. */
+  replaceFlows(flows: readonly SteeredFlow[], by?: number): Promise<void>
   counters(): Promise<SteeringCounters>
   /** Removes everything that steers. Idempotent. */
   stop(): Promise<void>

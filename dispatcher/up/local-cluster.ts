@@ -242,7 +242,7 @@ export class LocalCluster {
       ]),
       ...nodes.map(node =>
         this.#command(node, [
-          ...nodeFlags({ ...this.#ownerOptions(node), dispatcher: link, app }),
+          ...nodeFlags({ ...this.#ownerOptions(node), dispatchers: [link], app }),
           ...['--instances', `${instances}`],
         ]),
       ),

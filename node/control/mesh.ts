@@ -34,7 +34,10 @@ export interface MeshOptions {
 export class Mesh {
   readonly #options: MeshOptions
   readonly #listener: Listener
+  /** By owner id. */
   readonly #dialers = new Map<number, { readonly dialer: Dialer; readonly address: string }>()
+  /** Of those that are known by their address alone. */
+  readonly #fixed: Dialer[] = []
   /** By owner id; processes that own nothing (gateways) are only met by `onUp`. */
   readonly #links = new Map<number, Link>()
   readonly #incarnations = new Map<number, string>()
@@ -49,35 +52,38 @@ export class Mesh {
     return this.#listener.listen(port, host)
   }
 
-  /** Keeps a link to `peer` up from now on. */
-  dial(peer: Peer): void {
-    const present = this.#dialers.get(peer.id)
-    if (present?.address === peer.address) return
-    present?.dialer.close()
-    const { hello, random, keys, limits } = this.#options
-    const dialer = new Dialer({
-      ...limits,
-      address: peer.address,
-      expectedOwner: peer.id,
-      hello,
-      keys,
-      random,
-      handlers: this.#handlers(),
-      onFailure: error => this.#options.onFailure?.(peer.address, error),
-    })
-    this.#dialers.set(peer.id, { dialer, address: peer.address })
+  /** Keeps a link up from now on to whoever answers at `address`, host:port. */
+  dial(address: string): void {
+    this.#fixed.push(this.#dialer(address, {}))
   }
 
-  /** The nodes there are: those above us in id are dialed, those that left are not any more. `except` stays as it is. */
-  setPeers(peers: readonly Peer[], except: number): void {
+  #dialPeer({ id, address }: Peer): void {
+    const present = this.#dialers.get(id)
+    if (present?.address === address) return
+    present?.dialer.close()
+    this.#dialers.set(id, { dialer: this.#dialer(address, { expectedOwner: id }), address })
+  }
+
+  #dialer(address: string, expected: { readonly expectedOwner?: number }): Dialer {
+    const { hello, keys, random, limits, onFailure } = this.#options
+    return new Dialer({
+      ...limits,
+      ...expected,
+      ...{ address, hello, keys, random, handlers: this.#handlers() },
+      onFailure: error => onFailure?.(address, error),
+    })
+  }
+
+  /** The nodes there are: those above us in id are dialed, those that left are not any more. */
+  setPeers(peers: readonly Peer[]): void {
     const own = this.#options.hello().ownerId
     const wanted = new Set(peers.map(peer => peer.id))
     for (const [id, { dialer }] of this.#dialers) {
-      if (id === except || wanted.has(id)) continue
+      if (wanted.has(id)) continue
       dialer.close()
       this.#dialers.delete(id)
     }
-    for (const peer of peers) if (peer.id > own && peer.id !== except) this.dial(peer)
+    for (const peer of peers) if (peer.id > own) this.#dialPeer(peer)
   }
 
   link(owner: number): Link | undefined {
@@ -108,6 +114,7 @@ export class Mesh {
 
   async close(): Promise<void> {
     for (const { dialer } of this.#dialers.values()) dialer.close()
+    for (const dialer of this.#fixed) dialer.close()
     this.#dialers.clear()
     await this.#listener.close()
   }

@@ -1,5 +1,5 @@
 /**
- * A node's side of birth records: it tells the dispatcher of each response that takes longer than one flight, before the first
+ * A node's side of birth records: it tells the dispatchers of each response that takes longer than one flight, before the first
  * octet of it is sent, and again whenever that record would not do any more; and it takes up what nodes that died have left.
  * The site alone has records: what an application answers is no function of the request.
  */
@@ -23,7 +23,7 @@ const NONE = new Uint8Array(0)
 
 export interface BirthRecordsHost {
   readonly owner: Owner
-  /** To the dispatcher; false where that is surely not sent. */
+  /** To every dispatcher; false where one of them surely does not get it. */
   send(envelope: unknown[]): boolean
   now(): number
   /** The owner's deadline may have moved earlier. */
@@ -40,7 +40,7 @@ export class BirthRecords {
     this.#successions = new Successions(host.owner)
   }
 
-  /** Whoever listens now has no records of ours. */
+  /** Who has come to listen has no records of ours. */
   linkUp(): void {
     this.#linked = true
     for (const entry of this.#host.owner.byId.values()) {

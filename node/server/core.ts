@@ -1,6 +1,6 @@
 /**
- * A node whole, but for its IO: the owner with the static site on it, the reports to the dispatcher, and the answers to
- * what the dispatcher says. The program (`node/main.ts`) gives it a TUN, links and a clock; the simulator others.
+ * A node whole, but for its IO: the owner with the static site on it, the reports to the dispatchers, and the answers to
+ * what they say. The program (`node/main.ts`) gives it a TUN, links and a clock; the simulator others.
  */
 import { AppConnection } from '../app/app-connection.ts'
 import { AppConnections, type AppListener } from '../app/app-connections.ts'
@@ -15,6 +15,7 @@ import { type Address, formatAddress } from '../wire/address.ts'
 import type { AccessLogCounters } from './access-log.ts'
 import type { Access } from './access-trail.ts'
 import { BirthRecords } from './birth-records.ts'
+import { Dispatchers } from './dispatchers.ts'
 import type { ServerLimits } from './limits.ts'
 import type { MadeVariants } from './made-variants.ts'
 import {
@@ -24,10 +25,10 @@ import {
   encodeClusterMessage,
   isPort,
   MAX_PORTS,
-  MAX_ROSTER,
   type Member,
 } from './messages.ts'
 import { answer, type OperatorHost, type ReportedLink } from './operator.ts'
+import { Questions } from './questions.ts'
 import { RECORD_PROTOCOL } from './record-messages.ts'
 import { Relief } from './relief.ts'
 import type { Reloader } from './reloader.ts'
@@ -40,8 +41,6 @@ import { VARIANT_PROTOCOL } from './variant-messages.ts'
 /** First number of an envelope: a message from an application to itself on another node, then its port and its octets. */
 export const APP_PROTOCOL = 6
 
-/** Requests that wait to hear where they are best served; beyond it they are served here. */
-const MAX_PLACING = 4_096
 /** The dispatcher's word that nothing more can be moved comes a little after the time that it was given. */
 const LEAVE_GRACE_MS = 1_000
 /** A dispatcher that is started again is back within this. */
@@ -64,7 +63,7 @@ export interface NodeWorld {
   now(): number
   /** Wall clock in whole seconds. */
   nowSecond(): number
-  /** Every node there is, as the dispatcher says. */
+  /** Every node there is, as the dispatchers say. */
   roster(members: readonly Member[]): void
   /** The owner's deadline may have moved earlier. */
   wake(): void
@@ -89,21 +88,19 @@ export class NodeCore {
   readonly #reporter: Reporter
   readonly #relief: Relief
   readonly #births: BirthRecords
-  readonly #dispatcherId: number
+  readonly #dispatchers = new Dispatchers()
   readonly #operator: OperatorHost
-  readonly #placing = new Map<number, (owner: number | undefined) => void>()
+  readonly #placing = new Questions<number>()
+  readonly #holding = new Questions<readonly number[]>()
   readonly #made: MadeVariants | undefined
-  /** Every node there is, as the dispatcher last said. */
-  #nodes: readonly number[]
-  readonly #asking = new Map<number, (holders: readonly number[]) => void>()
   readonly #peers: PeerContents | undefined
-  #token = 0
+  /** Every node there is, as the dispatchers last said. */
+  #nodes: readonly number[]
   #members: readonly Member[] = []
   #leaving: Leaving | undefined = undefined
 
   constructor(config: OwnerConfig, world: NodeWorld, resources: Resources, limits?: ServerLimits) {
     this.#world = world
-    this.#dispatcherId = config.dispatcherId
     this.#nodes = [config.id]
     this.#made = resources.made
     this.#made?.join({
@@ -157,6 +154,7 @@ export class NodeCore {
         steer: (connection, epoch, to) => this.#steer(connection, epoch, to),
         told: () => {},
         reachable: id => world.reachable(id),
+        dispatchers: () => this.#dispatchers.linked,
         settled: () => false,
       },
       new Services(this.site, config.vips.port, this.apps),
@@ -164,7 +162,7 @@ export class NodeCore {
     this.runtime = this.#createRuntime(config)
     this.#reporter = new Reporter(
       {
-        send: envelope => world.send(config.dispatcherId, envelope),
+        send: envelope => this.#tellAll(envelope),
         connections: () => this.owner.byId.values(),
         count: () => this.owner.connections,
         draining: () => this.site.draining,
@@ -174,7 +172,7 @@ export class NodeCore {
     )
     this.#births = new BirthRecords({
       owner: this.owner,
-      send: envelope => world.send(config.dispatcherId, envelope),
+      send: envelope => this.#tellAll(envelope),
       now: () => world.now(),
       wake: () => world.wake(),
     })
@@ -183,8 +181,7 @@ export class NodeCore {
       // An application's work shows in what it sends.
       served: connection => (connection.state instanceof AppConnection ? 0 : this.site.served(connection)),
       segments: () => config.tcp.counters.OutSegs,
-      relieved: (to, paths) =>
-        void world.send(config.dispatcherId, encodeClusterMessage({ type: 'RELIEVED', to, paths })),
+      relieved: (to, paths) => void this.#tellAll(encodeClusterMessage({ type: 'RELIEVED', to, paths })),
     })
     resources.onNoticed = () => {
       this.#reporter.changed(world.now())
@@ -222,37 +219,41 @@ export class NodeCore {
     if (envelope[0] === APP_PROTOCOL) return this.#toldByApp(from, envelope)
     if (envelope[0] === CONTENT_PROTOCOL) return this.#peers?.receive(from, envelope)
     if (envelope[0] === RECORD_PROTOCOL) {
-      if (from === this.#dispatcherId) this.#births.receive(envelope)
+      if (this.#dispatchers.has(from)) this.#births.receive(envelope)
       return
     }
     if (envelope[0] !== CLUSTER_PROTOCOL) return this.owner.receiveMessage(from, envelope, now)
     const message = decodeClusterMessage(envelope.slice(1))
-    // Only the dispatcher speaks of the cluster.
-    if (message !== undefined && from === this.#dispatcherId) this.#told(message)
+    // Only dispatchers speak of the cluster.
+    if (message !== undefined && this.#dispatchers.has(from)) this.#told(from, message)
   }
 
-  peerUp(id: number, restarted: boolean, now: number): void {
+  /** `restarted`: it is another run of the process than the one we knew. */
+  peerUp(id: number, isDispatcher: boolean, restarted: boolean, now: number): void {
     this.owner.peerUp(id, restarted, now)
-    if (id !== this.#dispatcherId) return
+    if (!isDispatcher) return
+    this.#dispatchers.up(id)
     this.#reporter.linkUp(now)
     this.#births.linkUp()
     this.#tellPorts()
-    if (this.#leaving === undefined) return
-    this.#leaving.until = now + this.#leaving.deadlineMs + LEAVE_GRACE_MS
-    this.#sendLeave(this.#leaving.deadlineMs)
+    this.#askToLeave(now)
   }
 
   peerDown(id: number, now: number): void {
     this.owner.peerDown(id, now)
     this.#made?.peerDown(id)
-    if (id !== this.#dispatcherId) return
-    this.#withoutDispatcher(now)
-    this.#reporter.linkDown()
-    this.#births.linkDown()
-    for (const placed of this.#placing.values()) placed(undefined)
-    this.#placing.clear()
-    for (const held of this.#asking.values()) held([])
-    this.#asking.clear()
+    if (!this.#dispatchers.has(id)) return
+    this.#dispatchers.down(id)
+    if (this.#dispatchers.first !== undefined) {
+      this.#noteRoster()
+      this.#askToLeave(now)
+    } else {
+      this.#withoutDispatcher(now)
+      this.#reporter.linkDown()
+      this.#births.linkDown()
+    }
+    this.#placing.gone(id)
+    this.#holding.gone(id)
   }
 
   /**
@@ -263,6 +264,13 @@ export class NodeCore {
     this.#drain(true)
     this.#leaving = { deadlineMs, left, until: now + deadlineMs + LEAVE_GRACE_MS }
     if (!this.#sendLeave(deadlineMs)) this.#withoutDispatcher(now)
+  }
+
+  /** Of the dispatcher that has come, or of the next one where that which was asked is gone. */
+  #askToLeave(now: number): void {
+    if (this.#leaving === undefined) return
+    this.#leaving.until = now + this.#leaving.deadlineMs + LEAVE_GRACE_MS
+    this.#sendLeave(this.#leaving.deadlineMs)
   }
 
   pollAt(): number {
@@ -280,38 +288,44 @@ export class NodeCore {
     if (this.#leaving !== undefined && now >= this.#leaving.until) this.#leaveNow()
   }
 
-  #told(message: ClusterMessage): void {
+  #told(from: number, message: ClusterMessage): void {
     switch (message.type) {
       case 'ROSTER':
-        return this.#setMembers(message.members)
-      case 'CHANGED': {
-        const gone = new Set([...message.left, ...message.came.map(({ id }) => id)])
-        return this.#setMembers([...this.#members.filter(({ id }) => !gone.has(id)), ...message.came])
-      }
-      case 'PLACED': {
-        const placed = this.#placing.get(message.token)
-        this.#placing.delete(message.token)
-        return placed?.(message.owner < 0 ? undefined : message.owner)
-      }
-      case 'HELD': {
-        const held = this.#asking.get(message.token)
-        this.#asking.delete(message.token)
-        return held?.(message.owners)
-      }
+        this.#dispatchers.told(from, message.members)
+        return this.#noteRoster()
+      case 'CHANGED':
+        this.#dispatchers.changed(from, message.came, message.left)
+        return this.#noteRoster()
+      case 'PLACED':
+        return this.#placing.answer(from, message.token, message.owner < 0 ? undefined : message.owner)
+      case 'HELD':
+        return this.#holding.answer(from, message.token, message.owners)
       case 'LEFT':
         return this.#leaveNow()
       case 'RELIEVE':
         this.#relief.begin(message, this.#world.now())
         return this.#world.wake()
       case 'ASK':
-        return void this.#answer(message.token, message.what, message.details)
+        return void this.#answer(from, message.token, message.what, message.details)
     }
   }
 
-  #setMembers(members: readonly Member[]): void {
-    this.#members = members.slice(0, MAX_ROSTER)
-    this.#nodes = this.#members.map(({ id }) => id)
-    this.#world.roster(this.#members)
+  #noteRoster(): void {
+    const members = this.#dispatchers.roster()
+    this.#nodes = members.map(({ id }) => id)
+    this.#members = members
+    this.#world.roster(members)
+  }
+
+  /** False where one of them did not get it, or there is none. */
+  #tellAll(envelope: unknown[]): boolean {
+    const { linked } = this.#dispatchers
+    return linked.filter(id => this.#world.send(id, envelope)).length === linked.length && linked.length > 0
+  }
+
+  #tellFirst(envelope: unknown[]): boolean {
+    const { first } = this.#dispatchers
+    return first !== undefined && this.#world.send(first, envelope)
   }
 
   #drain(on: boolean): void {
@@ -343,7 +357,7 @@ export class NodeCore {
 
   /** Without a dispatcher nobody has to know; it is told everything when it comes. */
   #tellPorts(): void {
-    this.#world.send(this.#dispatcherId, encodeClusterMessage({ type: 'PORTS', ports: this.apps.ports }))
+    this.#tellAll(encodeClusterMessage({ type: 'PORTS', ports: this.apps.ports }))
   }
 
   #toldByApp(from: number, [, port, octets]: readonly unknown[]): void {
@@ -352,7 +366,7 @@ export class NodeCore {
   }
 
   #sendLeave(deadlineMs: number): boolean {
-    return this.#world.send(this.#dispatcherId, encodeClusterMessage({ type: 'LEAVE', deadlineMs }))
+    return this.#tellFirst(encodeClusterMessage({ type: 'LEAVE', deadlineMs }))
   }
 
   /** It may come back, and nothing is cut meanwhile. */
@@ -368,9 +382,9 @@ export class NodeCore {
     this.#leaving = undefined
   }
 
-  async #answer(token: number, what: string, details: unknown): Promise<void> {
+  async #answer(to: number, token: number, what: string, details: unknown): Promise<void> {
     const value = await answer(this.#operator, what, details)
-    this.#world.send(this.#dispatcherId, encodeClusterMessage({ type: 'ANSWER', token, value }))
+    this.#world.send(to, encodeClusterMessage({ type: 'ANSWER', token, value }))
     this.#world.wake()
   }
 
@@ -387,26 +401,20 @@ export class NodeCore {
   }
 
   #place(path: string, placed: (owner: number | undefined) => void): void {
-    const token = this.#token++
-    const asked =
-      this.#placing.size < MAX_PLACING &&
-      this.#world.send(this.#dispatcherId, encodeClusterMessage({ type: 'PLACE', token, path }))
-    if (asked) this.#placing.set(token, placed)
-    else placed(undefined)
+    const send = (to: number, token: number) =>
+      this.#world.send(to, encodeClusterMessage({ type: 'PLACE', token, path }))
+    this.#placing.ask(this.#dispatchers.first, send, placed)
   }
 
   #holders(path: string, done: (owners: readonly number[]) => void): void {
-    const token = this.#token++
-    const asked =
-      this.#asking.size < MAX_PLACING &&
-      this.#world.send(this.#dispatcherId, encodeClusterMessage({ type: 'HOLDERS', token, path }))
-    if (asked) this.#asking.set(token, done)
-    else done([])
+    const send = (to: number, token: number) =>
+      this.#world.send(to, encodeClusterMessage({ type: 'HOLDERS', token, path }))
+    this.#holding.ask(this.#dispatchers.first, send, owners => done(owners ?? []))
   }
 
   #steer(connection: Connection, epoch: number, to: number): void {
     const steer = { type: 'STEER', connection: connection.id, epoch, flow: connection, to } as const
-    const sent = this.#world.send(this.#dispatcherId, [OWNER_PROTOCOL, ...encodeOwnerMessage(steer)])
+    const sent = this.#tellFirst([OWNER_PROTOCOL, ...encodeOwnerMessage(steer)])
     if (!sent) this.owner.steered(connection.id, epoch, false, this.#world.now())
   }
 }

@@ -1,7 +1,7 @@
 /**
- * What a node tells the dispatcher unasked: which connections it owns and which ended, what its cache holds, how loaded
- * it is. Collected for a moment and sent in batches, never on the packet path. A new link is told everything again, so
- * that a dispatcher that was restarted, or missed something, knows what is true.
+ * What a node tells the dispatchers unasked: which connections it owns and which ended, what its cache holds, how loaded
+ * it is. Collected for a moment and sent in batches, never on the packet path. With each new link everything is told again,
+ * so that a dispatcher that was restarted, or missed something, knows what is true; the others hear it once more.
  */
 import type { CachedObject } from '../../cache/cached-object.ts'
 import type { CacheStore } from '../../cache/store.ts'
@@ -22,7 +22,7 @@ const RATE_MS = 1_000
 const MAX_NEWS = 65_536
 
 export interface ReporterHost {
-  /** False where there is no link to the dispatcher, or its queue is full. */
+  /** To every dispatcher; false where there is none, or the queue of one is full. */
   send(envelope: unknown[]): boolean
   /** Every connection that we own. */
   connections(): Iterable<Connection | Forward>

@@ -26,8 +26,8 @@ export interface StandaloneWorld {
   readonly log?: ((access: Access) => void) | undefined
 }
 
-/** `dispatcherId` is the owner's own id: what it does not know it accepts or resets. */
-export type StandaloneConfig = Omit<OwnerConfig, 'dispatcherId' | 'mode'>
+/** With a secret of its own: what it does not know it accepts or resets. */
+export type StandaloneConfig = Omit<OwnerConfig, 'mode'>
 
 export class StandaloneCore {
   readonly owner: Owner
@@ -52,7 +52,7 @@ export class StandaloneCore {
       world.log,
     )
     this.owner = new Owner(
-      { ...config, dispatcherId: config.id, mode: 'shift' },
+      { ...config, mode: 'shift' },
       {
         transmit: batch => world.transmit(batch),
         send: () => false,
@@ -66,6 +66,7 @@ export class StandaloneCore {
         steer: () => {},
         told: () => {},
         reachable: () => false,
+        dispatchers: () => [],
         settled: () => true,
       },
       this.site,

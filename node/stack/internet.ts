@@ -22,6 +22,8 @@ export interface InternetHost {
   passOn(to: number, batch: PacketBatch, index: number, hops: number): void
   /** Hands a packet to the dispatcher. */
   giveBack(batch: PacketBatch, index: number, hops: number): void
+  /** Has another dispatcher look for the flow; false where each was asked. */
+  ask(batch: PacketBatch, index: number, hops: number, returnedBy: number): boolean
   /** The connection's TCB has changed. */
   advance(connection: Connection, now: number): void
 }
@@ -116,6 +118,8 @@ export class Internet {
     if (isNew && !isDispatcher) this.#host.giveBack(batch, index, hops)
     else if (isNew && named !== config.id && environment.reachable(named)) {
       this.#host.passOn(named, batch, index, hops)
-    } else count(counters.discarded, 'icmp-error')
+    } else if (!isDispatcher || !this.#host.ask(batch, index, hops, returnedBy)) {
+      count(counters.discarded, 'icmp-error')
+    }
   }
 }

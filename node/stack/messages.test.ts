@@ -3,6 +3,7 @@ import type { Flow } from '../../clone/flow.ts'
 import {
   decodeOwnerMessage,
   encodeOwnerMessage,
+  MAX_ASKED,
   MAX_OWNED_PER_MESSAGE,
   type OwnerMessage,
 } from './messages.ts'
@@ -40,6 +41,13 @@ const message: fc.Arbitrary<OwnerMessage> = fc.oneof(
   fc.record({ type: fc.constant('CLOSED' as const), connections: fc.array(owned, { maxLength: 3 }) }),
   fc.record({ type: fc.constant('STEER' as const), connection: count, epoch: count, flow, to: fc.nat(1023) }),
   fc.record({ type: fc.constant('STEERED' as const), connection: count, epoch: count, ok: fc.boolean() }),
+  fc.record({
+    type: fc.constant('STRAY' as const),
+    hops: fc.nat(20),
+    octets,
+    returnedBy: fc.integer({ min: -1, max: 1023 }),
+    asked: fc.array(fc.nat(1023), { maxLength: MAX_ASKED }),
+  }),
 )
 
 describe('owner messages', () => {
@@ -67,5 +75,8 @@ describe('owner messages', () => {
     const many = new Array(MAX_OWNED_PER_MESSAGE + 1).fill(one)
     expect(decodeOwnerMessage(encodeOwnerMessage({ type: 'OWNED', connections: many }))).toBeUndefined()
     expect(decodeOwnerMessage([0, 0, new Uint8Array(70_000)])).toBeUndefined()
+    const asked = new Array(MAX_ASKED + 1).fill(0)
+    const stray = { type: 'STRAY', hops: 0, octets: new Uint8Array(9), returnedBy: -1, asked } as const
+    expect(decodeOwnerMessage(encodeOwnerMessage(stray))).toBeUndefined()
   })
 })

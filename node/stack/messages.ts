@@ -16,7 +16,7 @@ export interface PacketMessage {
   readonly hops: number
   readonly octets: Uint8Array
 }
-/** To the dispatcher: a packet came to us that belongs to no flow we know. */
+/** To a dispatcher: a packet came to us that belongs to no flow we know. */
 export interface ReturnedMessage {
   readonly type: 'RETURNED'
   readonly hops: number
@@ -24,17 +24,26 @@ export interface ReturnedMessage {
   /** Of a SYN that took over a connection in TIME-WAIT here: what its ISN must not be below (RFC 6191). */
   readonly leastIsn: number | undefined
 }
-/** To the dispatcher, after the fact: the sender owns these connections now. */
+/** Between dispatchers: a packet of a flow that none of `asked` knows; the last to be asked answers it. */
+export interface StrayMessage {
+  readonly type: 'STRAY'
+  readonly hops: number
+  readonly octets: Uint8Array
+  /** The node that returned it, or -1. */
+  readonly returnedBy: number
+  readonly asked: readonly number[]
+}
+/** To the dispatchers, after the fact: the sender owns these connections now. */
 export interface OwnedMessage {
   readonly type: 'OWNED'
   readonly connections: readonly Owned[]
 }
-/** To the dispatcher: these connections ended at the sender. */
+/** To the dispatchers: these connections ended at the sender. */
 export interface ClosedMessage {
   readonly type: 'CLOSED'
   readonly connections: readonly Owned[]
 }
-/** To the dispatcher: point the kernel's fallback element of this flow at `to` (a client without timestamps). */
+/** To a dispatcher: point the kernel's fallback element of this flow at `to` (a client without timestamps). */
 export interface SteerMessage {
   readonly type: 'STEER'
   readonly connection: number
@@ -55,6 +64,7 @@ export type OwnerMessage =
   | ClosedMessage
   | SteerMessage
   | SteeredMessage
+  | StrayMessage
 
 export interface Owned {
   readonly connection: number
@@ -67,7 +77,18 @@ export interface Owned {
 /** Connections named in one message; more are sent in several. */
 export const MAX_OWNED_PER_MESSAGE = 1_024
 
-const TYPES: readonly OwnerMessage['type'][] = ['PACKET', 'RETURNED', 'OWNED', 'CLOSED', 'STEER', 'STEERED']
+/** Dispatchers of a cluster. */
+export const MAX_ASKED = 16
+
+const TYPES: readonly OwnerMessage['type'][] = [
+  'PACKET',
+  'RETURNED',
+  'OWNED',
+  'CLOSED',
+  'STEER',
+  'STEERED',
+  'STRAY',
+]
 
 export function encodeOwnerMessage(message: OwnerMessage): unknown[] {
   const tag = TYPES.indexOf(message.type)
@@ -76,6 +97,8 @@ export function encodeOwnerMessage(message: OwnerMessage): unknown[] {
       return [tag, message.hops, message.octets]
     case 'RETURNED':
       return [tag, message.hops, message.octets, message.leastIsn ?? null]
+    case 'STRAY':
+      return [tag, message.hops, message.octets, message.returnedBy, message.asked]
     case 'OWNED':
     case 'CLOSED':
       return [tag, message.connections.map(exportOwned)]
@@ -98,6 +121,11 @@ export function decodeOwnerMessage(plain: readonly unknown[]): OwnerMessage | un
     case 'RETURNED':
       if (!isCount(a) || !isPacket(b) || !(c === null || isInt32(c))) return undefined
       return { type, hops: a, octets: b, leastIsn: c ?? undefined }
+    case 'STRAY': {
+      const isReturned = c === -1 || isCount(c)
+      if (!isCount(a) || !isPacket(b) || !isReturned || !isAsked(d)) return undefined
+      return { type, hops: a, octets: b, returnedBy: c, asked: d }
+    }
     case 'OWNED':
     case 'CLOSED': {
       const connections = importAllOwned(a)
@@ -142,6 +170,10 @@ export function importOwned(plain: unknown): Owned | undefined {
 
 function isCount(value: unknown): value is number {
   return Number.isSafeInteger(value) && (value as number) >= 0
+}
+
+function isAsked(value: unknown): value is number[] {
+  return Array.isArray(value) && value.length <= MAX_ASKED && value.every(isCount)
 }
 
 function isInt32(value: unknown): value is number {

@@ -10,16 +10,14 @@ import type { Vips } from './vips.ts'
 
 export interface OwnerConfig {
   readonly id: number
-  /** Who knows where a flow lives that we do not know; the same as `id` on the dispatcher itself. */
-  readonly dispatcherId: number
   readonly vips: Vips
   readonly tcp: TcpConfig
-  /** `shift`: we stamp our own id, and packets come straight to us. `clone`: the dispatcher's, and it relays. */
+  /** `shift`: we stamp our own id, and packets come straight to us. `clone`: its dispatcher's, which relays. */
   readonly mode: 'shift' | 'clone'
   readonly limits: OwnerLimits
   /** Upper part of the ids of connections that begin here, so that no two owners give the same. */
   readonly idBase: number
-  /** The cluster's, at an owner that accepts: a dispatcher. */
+  /** The cluster's, at an owner that accepts: a dispatcher, or who serves alone. Nodes have none. */
   readonly secret: HashKey | undefined
 }
 
@@ -52,6 +50,8 @@ export interface OwnerEnvironment {
   told(from: number, message: OwnedMessage | ClosedMessage | SteerMessage, now: number): void
   /** Whether the owner `id` is one that packets can be sent to now. */
   reachable(id: number): boolean
+  /** The dispatchers that can be reached now, which know where a flow lives that we do not know; we are not among them. */
+  dispatchers(): readonly number[]
   /** Whether a segment of a flow that nobody claims may be answered by RST now (all nodes have reported). */
   settled(): boolean
 }

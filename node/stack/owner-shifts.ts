@@ -478,7 +478,7 @@ export class OwnerShifts {
     if (!owner.application.importState(connection, snapshot.application, now)) return 'BAD_SNAPSHOT'
     if (!owner.install(connection)) return 'NO_MEMORY'
     this.#carried.note(connection, tcb.sendQueue.ownedOctets)
-    adopt(tcb, owner.config.mode === 'clone' ? owner.config.dispatcherId : owner.config.id, now)
+    adopt(tcb, owner.config.mode === 'clone' ? tcb.ts.ownerId : owner.config.id, now)
     owner.counters.adopted++
     return connection
   }

@@ -3,8 +3,7 @@
  * A node and the dispatcher are the same here but for what they do with a SYN and with packets that nobody knows.
  * It holds the flows, their timers and the packet path; how connections change hands is in `owner-shifts.ts`.
  */
-import { MAX_DORMANT } from '../../shift/incoming.ts'
-import { MAX_OUTGOING, type OutgoingShifts, type ShiftResult } from '../../shift/outgoing.ts'
+import type { OutgoingShifts, ShiftResult } from '../../shift/outgoing.ts'
 import { countOwned } from '../tcp/adoption.ts'
 import { segmentArrives } from '../tcp/arrival.ts'
 import { CONFIRMED, ESTABLISHED, FIN_ACKED, PEER_FIN, STARVED, takeEvents } from '../tcp/events.ts'
@@ -22,18 +21,13 @@ import type { Application } from './application.ts'
 import { Connection, type Forward } from './connection.ts'
 import { count, createOwnerCounters, type OwnerCounters } from './counters.ts'
 import { Emitter } from './emitter.ts'
-import { Epochs, MAX_EPOCHS } from './epochs.ts'
+import { Epochs } from './epochs.ts'
 import { FlowTable } from './flow-table.ts'
 import { Forwards } from './forwards.ts'
 import { Internet, NOT_RETURNED } from './internet.ts'
 import type { Usage } from './limits.ts'
 import { Listener } from './listener.ts'
-import {
-  decodeOwnerMessage,
-  type OwnerMessage,
-  type PacketMessage,
-  type ReturnedMessage,
-} from './messages.ts'
+import { decodeOwnerMessage, type OwnerMessage, type PacketMessage } from './messages.ts'
 import type { OwnerConfig, OwnerEnvironment } from './owner-environment.ts'
 import { OwnerShifts } from './owner-shifts.ts'
 import { flowOf, PacketPasser } from './packet-passer.ts'
@@ -41,7 +35,8 @@ import { Population } from './population.ts'
 import { PUT_AWAY_AFTER_MS } from './put-away.ts'
 import { ReceiveMemory } from './receive-memory.ts'
 import { type ShiftCause, ShiftLog } from './shift-log.ts'
-import { MAX_ENTRIES_PER_ITEM, TimerQueue } from './timer-queue.ts'
+import { TimerQueue } from './timer-queue.ts'
+import { usageOf } from './usage.ts'
 
 /** First number of an envelope on the control link: whose message it holds. */
 export const SHIFT_PROTOCOL = 1
@@ -53,6 +48,7 @@ const MAX_SEGMENTS_A_TURN = 4
 const MAX_EXPIRED_AT_ONCE = 1_000
 /** Events that may come with a state that is bounded of its own. */
 const NEW_STATE = ESTABLISHED | PEER_FIN | FIN_ACKED
+const NOBODY: readonly number[] = []
 /** How often tombstones are looked through, in milliseconds. */
 const FORWARD_SWEEP_MS = 1_000
 
@@ -91,6 +87,8 @@ export class Owner {
   #leastIsn: number | undefined = undefined
   /** Of the packet under way, which other owner passed it on to us. */
   #passedBy = NOT_RETURNED
+  /** Of the packet under way, which dispatchers do not know its flow. */
+  #asked: readonly number[] = NOBODY
   #sweepAt = Number.POSITIVE_INFINITY
   connections = 0
 
@@ -106,7 +104,9 @@ export class Owner {
     this.#passer = new PacketPasser(config, environment, this.counters)
     this.#internet = new Internet(this, this.#emitter, {
       passOn: (to, batch, index, hops) => void this.#passer.passOn(to, batch, index, hops),
-      giveBack: (batch, index, hops) => this.#passer.giveBack(batch, index, hops, undefined),
+      giveBack: (batch, index, hops) =>
+        this.#passer.giveBack(batch, index, hops, this.#passedBy, 0, undefined),
+      ask: (batch, index, hops, returnedBy) => this.#passer.ask(batch, index, hops, returnedBy, this.#asked),
       advance: (connection, now) => this.#advance(connection, now),
     })
     this.shifts = new OwnerShifts(this)
@@ -115,7 +115,7 @@ export class Owner {
   }
 
   get isDispatcher(): boolean {
-    return this.config.id === this.config.dispatcherId
+    return this.config.secret !== undefined
   }
 
   /** Whether there is no room for one more connection, not even at the cost of another. */
@@ -138,21 +138,9 @@ export class Owner {
 
   /** How full every table is that one owner's connections share. */
   usage(): Record<string, Usage> {
-    const { limits } = this.config
-    const { incoming, outgoing } = this.shifts
-    return {
-      connections: { used: this.connections, max: limits.connections },
-      halfOpen: { used: this.#population.halfOpen, max: limits.halfOpen },
-      timeWait: { used: this.#population.timeWait, max: limits.timeWait },
-      heldOctets: { used: this.memory.octets, max: limits.heldOctets },
-      carriedOctets: { used: this.shifts.carriedOctets, max: limits.heldOctets },
-      forwards: { used: this.forwards.size, max: limits.forwards },
-      epochs: { used: this.epochs.size, max: MAX_EPOCHS },
-      timers: { used: this.#timers.length, max: MAX_ENTRIES_PER_ITEM * limits.connections },
-      dirty: { used: this.#dirty.length, max: limits.connections },
-      outgoingShifts: { used: outgoing.size, max: MAX_OUTGOING },
-      incomingShifts: { used: incoming.size, max: MAX_DORMANT },
-    }
+    const { halfOpen, timeWait } = this.#population
+    const waiting = { timers: this.#timers.length, dirty: this.#dirty.length }
+    return usageOf(this, { halfOpen, timeWait, heldOctets: this.memory.octets, ...waiting }, this.shifts)
   }
 
   /** Packets from the device, virtio header first. */
@@ -491,7 +479,7 @@ export class Owner {
 
   /**
    * A flow that is neither ours nor known to be another's. A node never answers such a segment: it hands the packet
-   * to the dispatcher, which accepts, asks the owner that the timestamp names, or resets.
+   * to a dispatcher, which accepts, asks the owner that the timestamp names and the other dispatchers, or resets.
    */
   #unknown(batch: PacketBatch, index: number, hops: number, returnedBy: number, now: number): void {
     const segment = this.#segment
@@ -499,27 +487,24 @@ export class Owner {
     this.#leastIsn = undefined
     if (!this.isDispatcher) {
       this.counters.unknownPackets++
-      return this.#passer.giveBack(batch, index, hops, leastIsn)
+      return this.#passer.giveBack(batch, index, hops, this.#passedBy, segment.srcPort, leastIsn)
     }
     if ((segment.flags & (SYN | ACK | RST)) === SYN) return this.#accept(leastIsn, now)
-    const named = segment.hasTimestamps
-      ? segment.tsEcr & ((1 << this.config.tcp.ownerIdBits) - 1)
-      : this.config.id
-    if (
-      returnedBy === NOT_RETURNED &&
-      named !== this.config.id &&
-      (segment.flags & ACK) !== 0 &&
-      this.environment.reachable(named)
-    ) {
-      this.#passer.passOn(named, batch, index, hops)
-      return
-    }
-    if ((segment.flags & RST) !== 0 || !this.environment.settled()) {
-      return count(this.counters.discarded, 'unknown-flow')
-    }
-    if (this.#acceptCookie(now)) return
-    if (!resetFor(segment, this.#out)) return
+    if (returnedBy === NOT_RETURNED && this.#passer.passToNamed(segment, batch, index, hops)) return
+    const isAnswered = (segment.flags & RST) === 0 && this.environment.settled()
+    if (isAnswered && this.#acceptCookie(now)) return
+    if (this.#passer.ask(batch, index, hops, returnedBy, this.#asked)) return
+    if (isAnswered) this.#reset()
+    else count(this.counters.discarded, 'unknown-flow')
+  }
+
+  #reset(): void {
+    if (!resetFor(this.#segment, this.#out)) return
     this.counters.resetsSent++
+    this.#answer()
+  }
+
+  #answer(): void {
     this.#emitter.emit(flowOf(this.#segment), this.#out, undefined)
   }
 
@@ -528,15 +513,13 @@ export class Owner {
     if (!this.#listens(segment.dstPort)) {
       // Which ports there are, the nodes say: a client that comes too early tries again.
       if (!this.environment.settled()) return count(this.counters.discarded, 'unknown-port')
-      if (!resetFor(segment, this.#out)) return
-      this.counters.resetsSent++
-      return this.#emitter.emit(flowOf(this.#segment), this.#out, undefined)
+      return this.#reset()
     }
     const wallMs = this.environment.wallMs()
     const { halfOpen } = this.#population
     const tcb = this.#listener?.syn(segment, leastIsn, halfOpen, this.#isFull, wallMs, now, this.#out)
-    if (tcb === undefined) return this.#emitter.emit(flowOf(this.#segment), this.#out, undefined)
-    this.#begin(tcb, now)
+    if (tcb === undefined) this.#answer()
+    else this.#begin(tcb, now)
   }
 
   #listens(port: number): boolean {
@@ -570,12 +553,14 @@ export class Owner {
     switch (message.type) {
       case 'PACKET':
         this.counters.receivedForwards++
-        return this.#inject(message, from, now)
+        return this.#inject(message, from, NOT_RETURNED, now)
       case 'RETURNED':
         this.#leastIsn = message.leastIsn
-        this.#inject(message, from, now)
-        this.#leastIsn = undefined
-        return
+        return this.#inject(message, NOT_RETURNED, from, now)
+      case 'STRAY':
+        if (!this.isDispatcher) return count(this.counters.discarded, 'bad-owner-message')
+        this.#asked = message.asked
+        return this.#inject(message, NOT_RETURNED, message.returnedBy, now)
       case 'STEERED':
         return this.shifts.outgoing.steered(message.connection, message.epoch, message.ok, now)
       case 'OWNED':
@@ -585,14 +570,20 @@ export class Owner {
     }
   }
 
-  /** A packet that another owner passed to us, parsed like any other. */
-  #inject({ type, octets, hops }: PacketMessage | ReturnedMessage, from: number, now: number): void {
+  /** A packet that another owner gave us, parsed like any other. */
+  #inject(
+    { octets, hops }: Pick<PacketMessage, 'octets' | 'hops'>,
+    passedBy: number,
+    returnedBy: number,
+    now: number,
+  ): void {
     this.#injected.clear()
+    this.#passedBy = passedBy
     if (octets.length <= VNET_HEADER_OCTETS || !this.#injected.push(octets)) {
-      return count(this.counters.discarded, 'bad-owner-message')
-    }
-    this.#passedBy = type === 'PACKET' ? from : NOT_RETURNED
-    this.#packet(this.#injected, 0, hops, type === 'RETURNED' ? from : NOT_RETURNED, now)
+      count(this.counters.discarded, 'bad-owner-message')
+    } else this.#packet(this.#injected, 0, hops, returnedBy, now)
     this.#passedBy = NOT_RETURNED
+    this.#asked = NOBODY
+    this.#leastIsn = undefined
   }
 }

@@ -46,13 +46,12 @@ export class TestStand {
     this.owner = new Owner(
       {
         id: ID,
-        dispatcherId,
         vips: VIPS,
         tcp: tcpConfig({ ownerId: ID }),
         mode: 'shift',
         limits: { ...DEFAULT_LIMITS, ...limits },
         idBase: 0,
-        secret: Uint8Array.from({ length: 16 }, (_, index) => index),
+        secret: dispatcherId === ID ? Uint8Array.from({ length: 16 }, (_, index) => index) : undefined,
       },
       {
         transmit: batch => this.#transmit(batch),
@@ -67,6 +66,7 @@ export class TestStand {
         steer: () => {},
         told: () => {},
         reachable: () => false,
+        dispatchers: () => (dispatcherId === ID ? [] : [dispatcherId]),
         settled: () => this.settled,
         ...environment,
       },

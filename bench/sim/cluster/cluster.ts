@@ -1,14 +1,14 @@
 /**
- * A whole cluster in virtual time: a dispatcher and nodes as they run in production (`DispatcherCore`, `NodeCore`), the
+ * A whole cluster in virtual time: dispatchers and nodes as they run in production (`DispatcherCore`, `NodeCore`), the
  * steering table of the gateway, control links, and clients behind networks that lose, delay, reorder and duplicate. After
  * every event the invariants of the design are checked. One seed makes one run.
  */
 
 import type { Flow as ShiftFlow } from '../../../clone/flow.ts'
 import { DispatcherCore } from '../../../dispatcher/core.ts'
+import { ToldOwners } from '../../../dispatcher/gateway/told-owners.ts'
 import type { PlacementSettings } from '../../../dispatcher/placement/placement.ts'
 import { MemorySteering } from '../../../dispatcher/steering/memory-steering.ts'
-import type { FlowKey } from '../../../dispatcher/steering/steering.ts'
 import type { Access } from '../../../node/server/access-trail.ts'
 import { NodeCore } from '../../../node/server/core.ts'
 import type { ServerLimits } from '../../../node/server/limits.ts'
@@ -20,7 +20,6 @@ import type { Owner } from '../../../node/stack/owner.ts'
 import type { OwnerConfig } from '../../../node/stack/owner-environment.ts'
 import { Vips } from '../../../node/stack/vips.ts'
 import { type TcpConfig, tcpConfig } from '../../../node/tcp/config.ts'
-import type { Flow } from '../../../node/tcp/tcb.ts'
 import { PacketBatch } from '../../../node/tun/packet-batch.ts'
 import { formatAddress } from '../../../node/wire/address.ts'
 import { ACK, createSegment, type Segment, SYN } from '../../../node/wire/segment.ts'
@@ -30,6 +29,7 @@ import { delay } from '../network/delay.ts'
 import { createWorld, type Element, type Packet, type Sink, type World } from '../network/element.ts'
 import { type Adversary, MessageLink } from '../network/message-link.ts'
 import { readPacket } from '../network/packet.ts'
+import { flowKey, flowTo, hopTo } from './addresses.ts'
 import { Client, type Exchange } from './client.ts'
 import {
   type Compressing,
@@ -45,6 +45,8 @@ const VIP = '10.77.0.1'
 const VIP6 = 'fd77::1'
 const PORT = 80
 const DISPATCHER = 0
+/** Of the second dispatcher, and those after it. */
+const FURTHER_DISPATCHERS = 201
 const OWNER_ID_BITS = 8
 /** Virtual wall clock of the first instant, in seconds. */
 export const EPOCH_SECOND = 1_800_000_000
@@ -57,6 +59,8 @@ const SECRET = Uint8Array.from({ length: 16 }, (_, index) => index)
 export interface ClusterOptions {
   readonly seed: number
   readonly nodes?: number
+  /** One, unless said otherwise: ids 0, 201, 202 … */
+  readonly dispatchers?: number
   readonly mode?: 'shift' | 'clone'
   /** File sizes by path. */
   readonly files?: Readonly<Record<string, number>>
@@ -134,6 +138,8 @@ export class Cluster {
   readonly #links = new Map<string, MessageLink<unknown[]>>()
   readonly #clients = new Map<string, Client>()
   readonly #segment = createSegment()
+  /** What the gateway has heard from its dispatchers. */
+  readonly #told = new ToldOwners()
   watch: LinkWatch | undefined = undefined
   /** Whether the gateway takes elements. */
   gatewayUp = true
@@ -146,11 +152,11 @@ export class Cluster {
     this.files = simulatedFiles(options.seed, options.files ?? { '/index.html': 20_000 })
     this.steering = new MemorySteering(OWNER_ID_BITS, () => this.now)
     this.invariants = new Invariants(this)
-    for (let id = 0; id <= this.nodeCount; id++) this.#start(id)
-    for (let a = 0; a <= this.nodeCount; a++) {
-      for (let b = a + 1; b <= this.nodeCount; b++) this.#connect(a, b)
-    }
-    // Every node has introduced itself, and the dispatcher may reset what nobody knows.
+    const ids = [...this.dispatcherIds, ...Array.from({ length: this.nodeCount }, (_, index) => index + 1)]
+    ids.sort((a, b) => a - b)
+    for (const id of ids) this.#start(id)
+    for (const a of ids) for (const b of ids) if (a < b) this.#connect(a, b)
+    // Every node has introduced itself, and the dispatchers may reset what nobody knows.
     this.run(6_000)
   }
 
@@ -162,8 +168,20 @@ export class Cluster {
     return this.options.nodes ?? 3
   }
 
+  get dispatcherIds(): readonly number[] {
+    const count = this.options.dispatchers ?? 1
+    return Array.from({ length: count }, (_, index) =>
+      index === 0 ? DISPATCHER : FURTHER_DISPATCHERS + index - 1,
+    )
+  }
+
+  /** The first. */
   get dispatcher(): DispatcherCore {
-    return this.#host(DISPATCHER).core as DispatcherCore
+    return this.dispatcherOf(DISPATCHER)
+  }
+
+  dispatcherOf(id: number): DispatcherCore {
+    return this.#host(id).core as DispatcherCore
   }
 
   node(id: number): NodeCore {
@@ -195,7 +213,8 @@ export class Cluster {
     readonly after?: Client
     readonly tcp?: Partial<TcpConfig>
   }): Client {
-    const flow = this.#flow(
+    const flow = flowTo(
+      this.vips,
       options.family ?? 4,
       options.after?.tcb.flow.localPort ?? options.port ?? this.#ports++,
       options.service ?? PORT,
@@ -246,7 +265,7 @@ export class Cluster {
   /** Has the present owner of a client's connection shift it; false where there is none to shift. */
   shift(client: Client, to: number, done: (result: ShiftResult) => void = () => {}): boolean {
     const found = this.ownerOf(client)
-    if (found === undefined || found.owner.config.id === DISPATCHER) return false
+    if (found === undefined || found.owner.isDispatcher) return false
     this.#shift(found.owner, found.connection, to, done)
     return true
   }
@@ -297,6 +316,7 @@ export class Cluster {
     host.alive = false
     if (host.timer !== undefined) this.world.scheduler.cancel(host.timer)
     for (const other of this.#hosts.values()) if (other.id !== id) this.link(id, other.id).cut()
+    if (this.#isDispatcher(id)) this.#gatewayHears(() => this.#told.down(id))
   }
 
   /** A new process of the same id, with nothing in memory. */
@@ -359,14 +379,13 @@ export class Cluster {
     const { world } = this
     const config: OwnerConfig = {
       id,
-      dispatcherId: DISPATCHER,
       vips: this.vips,
       tcp: tcpConfig({ ownerId: id, ownerIdBits: OWNER_ID_BITS, ...this.options.tcp }),
       mode: this.options.mode ?? 'shift',
       limits: { ...DEFAULT_LIMITS, ...this.options.ownerLimits },
       // Another run of the dispatcher gives none of the ids of the run before.
       idBase: this.#runs++ * 2 ** 32,
-      secret: id === DISPATCHER ? SECRET : undefined,
+      secret: this.#isDispatcher(id) ? SECRET : undefined,
     }
     const common = {
       transmit: (batch: PacketBatch) => this.#transmit(id, batch),
@@ -376,7 +395,7 @@ export class Cluster {
       now: () => this.now,
       nowSecond: () => EPOCH_SECOND,
     }
-    if (id !== DISPATCHER) {
+    if (!this.#isDispatcher(id)) {
       const { serving = ONE_SITE, streaming } = this.options
       const compressing = this.options.compressing?.(id)
       const { files, options } = this
@@ -411,20 +430,16 @@ export class Cluster {
         ...common,
         wallMs: () => EPOCH_SECOND * 1000 + this.now,
         ownersChanged: members => {
-          void this.steering.setOwners(
-            members.map(({ id: owner }) => ({
-              owner,
-              address: `10.78.0.${10 + owner}`,
-              address6: `fd78::${10 + owner}`,
-            })),
-          )
+          const owners = [id, ...members.map(member => member.id)]
+          this.#gatewayHears(() => this.#told.told(id, owners.map(hopTo)))
         },
-        steer: (flow, to, steered) => this.#steer(flow, to, steered),
+        steer: (flow, to, steered) => this.#steer(id, flow, to, steered),
         recordPlaced: () => {},
         recordEnded: record => {
           if (!record.timestamps) void this.steering.updateFlows({ set: [], remove: [flowKey(record)] })
         },
         answered: () => {},
+        asked: () => {},
         leaving: () => {},
       },
       this.options.serving ?? ONE_SITE,
@@ -433,12 +448,24 @@ export class Cluster {
     )
   }
 
-  #steer(flow: ShiftFlow, to: number, steered: (ok: boolean) => void): void {
+  /** A lone dispatcher is not among the owners: what nothing steers is its, by its route. */
+  #gatewayHears(hear: () => void): void {
+    hear()
+    const { owners, dispatchers } = this.#told
+    if (this.dispatcherIds.length > 1) void this.steering.setOwners(owners, dispatchers)
+    else void this.steering.setOwners(owners.filter(({ owner }) => owner !== DISPATCHER))
+  }
+
+  #isDispatcher(id: number): boolean {
+    return this.dispatcherIds.includes(id)
+  }
+
+  #steer(by: number, flow: ShiftFlow, to: number, steered: (ok: boolean) => void): void {
     this.world.scheduler.after(this.options.steerMs ?? 2, () => {
-      const set = [{ ...flowKey(flow), owner: to, timeoutMs: 3_600_000 }]
+      const set = [{ ...flowKey(flow), owner: to, timeoutMs: 3_600_000, by }]
       if (this.gatewayUp) this.steering.updateFlows({ set, remove: [] }).catch(() => {})
       steered(this.gatewayUp && this.steering.table.size > 0)
-      this.#wake(this.#host(DISPATCHER))
+      this.#wake(this.#host(by))
     })
   }
 
@@ -465,18 +492,13 @@ export class Cluster {
       if (!host().alive) return
       const restarted = this.#restarted.has(peer)
       const { core } = host()
-      if (core instanceof NodeCore) core.peerUp(peer, restarted, this.now)
+      const isDispatcher = this.#isDispatcher(peer)
+      if (core instanceof NodeCore) core.peerUp(peer, isDispatcher, restarted, this.now)
       else {
-        const address = `10.78.0.${10 + peer}`
-        const member = {
-          id: peer,
-          name: `node${peer}`,
-          address,
-          address6: undefined,
-          control: '',
-          incarnation: '',
-        }
-        core.nodeUp(member, restarted)
+        const { address = '', address6 } = hopTo(peer)
+        const member = { id: peer, name: `node${peer}`, address, address6, control: '', incarnation: '' }
+        if (isDispatcher) core.dispatcherUp(member, restarted)
+        else core.nodeUp(member, restarted)
       }
       this.#wake(host())
     }
@@ -484,6 +506,7 @@ export class Cluster {
       if (!host().alive) return
       const { core } = host()
       if (core instanceof NodeCore) core.peerDown(peer, this.now)
+      else if (this.#isDispatcher(peer)) core.dispatcherDown(peer)
       else core.nodeDown(peer)
       this.#wake(host())
     }
@@ -539,24 +562,6 @@ export class Cluster {
     this.#host(owner ?? DISPATCHER).fromGateway(packet)
   }
 
-  #flow(family: 4 | 6, port: number, remotePort: number): Flow {
-    const vip = family === 4 ? this.vips.v4 : (this.vips.v6 ?? this.vips.v4)
-    const local = family === 4 ? [0, 0, 0xffff, 0x0a090001] : [0xfd09 << 16, 0, 0, 1]
-    return {
-      family,
-      local0: local[0] ?? 0,
-      local1: local[1] ?? 0,
-      local2: local[2] ?? 0,
-      local3: local[3] ?? 0,
-      localPort: port,
-      remote0: vip.word0,
-      remote1: vip.word1,
-      remote2: vip.word2,
-      remote3: vip.word3,
-      remotePort,
-    }
-  }
-
   /** Moves the host's timer to its deadline. */
   #wake(host: Host): void {
     const { scheduler } = this.world
@@ -577,14 +582,7 @@ function linkName(a: number, b: number): string {
 }
 
 /** Ports are unique among the clients of a run. */
-function clientKey(port: number): string {
-  return `${port}`
-}
-
-function flowKey(flow: ShiftFlow): FlowKey {
-  const { family, remote0, remote1, remote2, remote3, remotePort } = flow
-  return { family, address: formatAddress(remote0, remote1, remote2, remote3), port: remotePort }
-}
+const clientKey = (port: number) => `${port}`
 
 /** Undefined for what a receiver would not take for TCP: corrupted packets among them. */
 export function parse(packet: Packet, segment: Segment): Segment | undefined {
