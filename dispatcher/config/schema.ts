@@ -19,6 +19,8 @@ import {
   DEFAULT_VIP,
   DEFAULT_VIP6,
   MAX_CACHE_OCTETS,
+  MAX_DISPATCHERS,
+  MAX_GATEWAYS,
   MAX_NODES,
   MAX_OWNER_ID_BITS,
   MAX_PCAP_OCTETS,
@@ -93,6 +95,16 @@ const CLUSTER_SHAPE = {
   nodes: integerSetting(1, MAX_NODES, {
     about: 'nodes of `gyre up`',
     default: `${DEFAULT_NODES}`,
+    ...MACHINE,
+  }),
+  dispatchers: integerSetting(1, MAX_DISPATCHERS, {
+    about: 'dispatchers of `gyre up`, which share the clients',
+    default: '1',
+    ...MACHINE,
+  }),
+  gateways: integerSetting(1, MAX_GATEWAYS, {
+    about: 'gateways of `gyre up`, over which its client comes',
+    default: '1',
     ...MACHINE,
   }),
   instances: integerSetting(1, MAX_NODES, {

@@ -23,7 +23,9 @@ const CLIENT = `const s = require('node:net').connect({ port: 80, host: process.
 
 ;(whyNoNamespace() === undefined ? describe : describe.skip)('steering by the kernel', () => {
   const topology = createTopology(name, 2, SERVICE, undefined, freeHostLink(name))
-  const { dispatcher, nodes, gatewayNamespace, clientNamespace, clientLink } = topology
+  const { nodes, clientNamespace } = topology
+  const [dispatcher] = topology.dispatchers
+  const [{ namespace: gatewayNamespace, clientLink }] = topology.gateways
   const members = [dispatcher, ...nodes]
   const hops: NextHop[] = members.map(({ id, address, address6 }) => ({ owner: id, address, address6 }))
   const spec: TableSpec = {

@@ -31,6 +31,8 @@ import {
   DEFAULT_VIP6,
   type Endpoint,
   MAX_CACHE_OCTETS,
+  MAX_DISPATCHERS,
+  MAX_GATEWAYS,
   MAX_NODES,
   MAX_PCAP_OCTETS,
   MIN_CACHE_OCTETS,
@@ -60,6 +62,8 @@ export interface UpPaths {
 interface UpFlags {
   readonly nodes: number
   readonly instances: number
+  readonly dispatchers: number
+  readonly gateways: number
   readonly root: string
   readonly origin?: string
   readonly vip: string
@@ -97,6 +101,8 @@ export function registerUp(program: Command, paths: UpPaths): void {
       integer(1, MAX_NODES),
       DEFAULT_INSTANCES,
     )
+    .option('--dispatchers <count>', 'dispatchers that share the clients', integer(1, MAX_DISPATCHERS), 1)
+    .option('--gateways <count>', 'routers that clients come through', integer(1, MAX_GATEWAYS), 1)
     .option('--root <folder>', 'the files to serve', paths.site)
     .addOption(originOption())
     .option('--vip <address>', 'the virtual IPv4 address', ipv4, DEFAULT_VIP)
@@ -356,11 +362,13 @@ async function finish(
 function optionsOf(command: Command, flags: UpFlags): ClusterOptions {
   const { name, nodes, instances, vip, vip6, port, admin, mode, steering, linkRate, cacheOctets, config } =
     flags
-  const { pcap, pcapOctets, policy, app, key } = flags
+  const { pcap, pcapOctets, policy, app, key, dispatchers, gateways } = flags
   return {
     name,
     nodes,
     instances,
+    dispatchers,
+    gateways,
     service: { vip, vip6: noneIsUndefined(vip6), port },
     config,
     pcap,

@@ -24,7 +24,7 @@ import {
   type SteeringKind,
 } from '../options.ts'
 import type { PolicyName } from '../placement/policy.ts'
-import { nodeFlags, ownerFlags, pcapOf, roleFlags } from '../role-flags.ts'
+import { dispatcherFlags, nodeFlags, ownerFlags, pcapOf, roleFlags } from '../role-flags.ts'
 import { TOOL_PATH } from '../steering/command.ts'
 import { withAdminSocket } from './admin-socket.ts'
 import { UpError } from './errors.ts'
@@ -39,6 +39,7 @@ import {
   GATEWAY_HOST,
   GATEWAY_LAN,
   GATEWAY_WAN,
+  type GatewayPlace,
   MEMBER_DEVICE,
   type Member,
   namespacesOf,
@@ -56,6 +57,9 @@ export interface ClusterOptions {
   readonly nodes: number
   /** Owners on each node. */
   readonly instances: number
+  /** 1 each where it is not said. */
+  readonly dispatchers?: number
+  readonly gateways?: number
   readonly service: Service
   /** Configuration file, absolute; every role reads it for itself. */
   readonly config: string | undefined
@@ -165,7 +169,7 @@ export class LocalCluster {
       steering,
       hostDevice: topology?.hostDevice ?? '',
       clientNamespace: topology?.clientNamespace ?? '',
-      gatewayNamespace: topology?.gatewayNamespace ?? '',
+      gatewayNamespace: topology?.gateways[0].namespace ?? '',
       namespaces: topology === undefined ? [] : namespacesOf(topology),
       roles: this.#roles.flatMap(({ state }) => state ?? []),
     }
@@ -174,7 +178,8 @@ export class LocalCluster {
   async #start(): Promise<void> {
     const { name, nodes, instances, service, linkBits } = this.#options
     checkMachine(this.#options)
-    this.#topology = createTopology(name, nodes, service, linkBits, freeHostLink(name), instances)
+    const link = freeHostLink(name)
+    this.#topology = createTopology(name, nodes, service, linkBits, link, instances, this.#options)
     await removeLeftovers(this.#folder, name)
     this.#claimed = this.#folder.claim(this.state)
     if (!this.#claimed) throw new UpError('NAME_IN_USE', `a cluster named ${name} was started just now`)
@@ -214,39 +219,51 @@ export class LocalCluster {
 
   /** The dispatcher first: the others dial it, and a refused attempt costs them a pause. */
   #commands(topology: Topology, secret: string): RoleCommand[] {
-    const { dispatcher, nodes, gatewayNamespace, gatewayAddress, gatewayAddress6 } = topology
-    const { steering, policy, instances, app } = this.#options
-    const link = { host: dispatcher.address, port: DEFAULT_CONTROL_PORT }
-    const gateway = {
-      role: 'gateway' as const,
-      ...{ name: 'gateway', id: -1, namespace: gatewayNamespace },
-      ...{ address: gatewayAddress, address6: gatewayAddress6 },
-    }
-    const wires = ['--wan', `${GATEWAY_WAN},${GATEWAY_HOST}`, '--lan', GATEWAY_LAN]
+    const { dispatchers, nodes, gateways } = topology
+    const { instances, app } = this.#options
+    const links = dispatchers.map(({ address }) => ({ host: address, port: DEFAULT_CONTROL_PORT }))
     return [
-      this.#command(
-        dispatcher,
-        [
-          ...ownerFlags(this.#ownerOptions(dispatcher)),
-          ...['--steering', steering, '--policy', policy, '--admin-fd', `${ADMIN_FD}`],
-          ...['--client-namespace', topology.clientNamespace],
-        ],
-        {
-          admin: this.#admin,
-          environment: { [SECRET_VARIABLE]: secret, [ADMIN_TOKEN_VARIABLE]: this.#adminToken },
-        },
-      ),
-      this.#command(gateway, [
-        ...roleFlags(this.#roleOptions(gateway.name)),
-        ...['--dispatcher', `ws://${formatEndpoint(link)}`, ...wires, '--steering', steering],
-      ]),
+      ...dispatchers.map((_, index) => this.#dispatcherCommand(topology, index, links, secret)),
+      ...gateways.map((gateway, index) => this.#gatewayCommand(gateway, index, links)),
       ...nodes.map(node =>
         this.#command(node, [
-          ...nodeFlags({ ...this.#ownerOptions(node), dispatchers: [link], app }),
+          ...nodeFlags({ ...this.#ownerOptions(node), dispatchers: links, app }),
           ...['--instances', `${instances}`],
         ]),
       ),
     ]
+  }
+
+  /** The first has the admin port, for all of them. */
+  #dispatcherCommand(
+    { dispatchers, clientNamespace }: Topology,
+    index: number,
+    links: readonly Endpoint[],
+    secret: string,
+  ): RoleCommand {
+    const { steering, policy } = this.#options
+    const dispatcher = dispatchers[index] as Member
+    const flags = [
+      ...ownerFlags(this.#ownerOptions(dispatcher)),
+      ...(links.length > 1 ? dispatcherFlags(links) : []),
+      ...['--steering', steering, '--policy', policy],
+    ]
+    const environment = { [SECRET_VARIABLE]: secret }
+    if (index > 0) return this.#command(dispatcher, flags, { environment })
+    return this.#command(
+      dispatcher,
+      [...flags, '--admin-fd', `${ADMIN_FD}`, '--client-namespace', clientNamespace],
+      { admin: this.#admin, environment: { ...environment, [ADMIN_TOKEN_VARIABLE]: this.#adminToken } },
+    )
+  }
+
+  #gatewayCommand(gateway: GatewayPlace, index: number, links: readonly Endpoint[]): RoleCommand {
+    const wan = index === 0 ? `${GATEWAY_WAN},${GATEWAY_HOST}` : GATEWAY_WAN
+    return this.#command({ ...gateway, role: 'gateway', id: -1 }, [
+      ...roleFlags(this.#roleOptions(gateway.name)),
+      ...dispatcherFlags(links),
+      ...['--wan', wan, '--lan', GATEWAY_LAN, '--steering', this.#options.steering],
+    ])
   }
 
   #command(
@@ -294,10 +311,11 @@ export class LocalCluster {
     if (!this.#stopping) this.#folder.write(this.state)
   }
 
-  /** A cluster goes on without a node, but not without its dispatcher or gateway. */
+  /** A cluster goes on without a node, but not without its only dispatcher or gateway. */
   #gaveUp({ name, role }: RoleCommand, error: UpError): void {
     this.#context.line(name, `${error.message}; it stays down`)
-    if (role !== 'node') this.#fail(error)
+    const { dispatchers = 1, gateways = 1 } = this.#options
+    if (role !== 'node' && (role === 'dispatcher' ? dispatchers : gateways) === 1) this.#fail(error)
   }
 
   #goOn(): void {
@@ -319,7 +337,8 @@ export class LocalCluster {
 }
 
 /** Whether this machine can do it at all. Throws an UpError. */
-function checkMachine({ root, steering, mode, linkBits, nodes, instances }: ClusterOptions): void {
+function checkMachine(options: ClusterOptions): void {
+  const { root, steering, mode, linkBits, nodes, instances, dispatchers = 1 } = options
   if (process.getuid?.() !== 0) {
     throw new UpError('NOT_ROOT', 'network namespaces and TUN devices need root; run it with sudo')
   }
@@ -331,6 +350,9 @@ function checkMachine({ root, steering, mode, linkBits, nodes, instances }: Clus
   }
   if (instances > 1 && (mode === 'clone' || steering === 'relay')) {
     throw new UpError('BAD_FLAG', '--instances needs --mode shift and --steering nft')
+  }
+  if (dispatchers > 1 && (mode === 'clone' || steering === 'relay')) {
+    throw new UpError('BAD_FLAG', '--dispatchers needs --mode shift and --steering nft')
   }
   if (root !== undefined && !isDirectory(root))
     throw new UpError('BAD_FLAG', `--root ${root} is not a directory`)

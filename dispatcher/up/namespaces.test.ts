@@ -49,7 +49,8 @@ const SERVER = `require('node:net').createServer(s => s.end('hello from ' + s.re
   })
 
   it('carries packets between members, client and the machine, over IPv4 and IPv6', async () => {
-    const { dispatcher, clientNamespace, nodes } = topology
+    const { dispatchers, clientNamespace, nodes } = topology
+    const [dispatcher] = dispatchers
     const [node] = nodes
     // Stands for the TUN that the dispatcher would have.
     const vips = `address add ${SERVICE.vip}/32 dev lo\naddress add ${SERVICE.vip6}/128 dev lo nodad\n`
@@ -77,7 +78,8 @@ const SERVER = `require('node:net').createServer(s => s.end('hello from ' + s.re
   }, 15_000)
 
   it('lets no client reach a member, and so no control port, by a route of its own', async () => {
-    const { clientNamespace, clientLink, nodes } = topology
+    const { clientNamespace, gateways, nodes } = topology
+    const [{ clientLink }] = gateways
     const [node] = nodes
     const add = (family: string, ...route: string[]) =>
       runCommand('ip', ['-n', clientNamespace, family, 'route', 'add', ...route])
@@ -90,7 +92,9 @@ const SERVER = `require('node:net').createServer(s => s.end('hello from ' + s.re
   })
 
   it('limits the rate of the nodes in both directions', () => {
-    const { gatewayNamespace, nodes, dispatcher } = topology
+    const { nodes, dispatchers } = topology
+    const [dispatcher] = dispatchers
+    const gatewayNamespace = topology.gateways[0].namespace
     const show = (namespace: string, device: string) =>
       execFileSync('tc', ['-n', namespace, 'qdisc', 'show', 'dev', device]).toString()
     for (const { namespace, port } of nodes) {

@@ -7,10 +7,10 @@ import { networkInterfaces } from 'node:os'
 import { CommandError, runCommand } from '../steering/command.ts'
 import { UpError } from './errors.ts'
 import {
-  CLIENT_DEVICE,
   GATEWAY_HOST,
   GATEWAY_LAN,
   GATEWAY_WAN,
+  type GatewayPlace,
   HOST_LINKS,
   isNamespaceOf,
   isUsableHostLink,
@@ -35,9 +35,12 @@ const MAX_ASKED_NEIGHBOURS = 256
 export async function buildNetwork(topology: Topology): Promise<void> {
   await attempt(() => runCommand('ip', ['-batch', '-'], creation(topology)))
   const scripts: [string, string][] = [
-    [topology.gatewayNamespace, gatewayScript(topology)],
+    ...topology.gateways.map((gateway): [string, string] => [
+      gateway.namespace,
+      gatewayScript(topology, gateway),
+    ]),
     [topology.clientNamespace, clientScript(topology)],
-    ...[topology.dispatcher, ...topology.nodes].map((member): [string, string] => [
+    ...[...topology.dispatchers, ...topology.nodes].map((member): [string, string] => [
       member.namespace,
       memberScript(topology, member),
     ]),
@@ -106,15 +109,21 @@ export function freeHostLink(name: string): number {
 
 /** Namespaces and links, from the root namespace; pure. */
 export function creation(topology: Topology): string {
-  const { gatewayNamespace, clientNamespace, hostDevice, dispatcher, nodes } = topology
-  const pair = (device: string, namespace: string, port: string, mac = '') =>
-    `link add ${device} netns ${namespace} ${mac}type veth peer name ${port} netns ${gatewayNamespace}`
+  const { gateways, clientNamespace, hostDevice, dispatchers, nodes } = topology
+  const [first, ...others] = gateways
+  const pair = (device: string, namespace: string, port: string, to: string, mac = '') =>
+    `link add ${device} netns ${namespace} ${mac}type veth peer name ${port} netns ${to}`
   return lines([
     ...namespacesOf(topology).map(namespace => `netns add ${namespace}`),
-    pair(CLIENT_DEVICE, clientNamespace, GATEWAY_WAN),
-    `link add ${hostDevice} type veth peer name ${GATEWAY_HOST} netns ${gatewayNamespace}`,
-    ...[dispatcher, ...nodes].map(member =>
-      pair(MEMBER_DEVICE, member.namespace, member.port, `address ${member.mac} `),
+    ...gateways.map(({ clientDevice, namespace }) =>
+      pair(clientDevice, clientNamespace, GATEWAY_WAN, namespace),
+    ),
+    `link add ${hostDevice} type veth peer name ${GATEWAY_HOST} netns ${first.namespace}`,
+    ...others.map(({ namespace, name, mac }) =>
+      pair(GATEWAY_LAN, namespace, name, first.namespace, `address ${mac} `),
+    ),
+    ...[...dispatchers, ...nodes].map(member =>
+      pair(MEMBER_DEVICE, member.namespace, member.port, first.namespace, `address ${member.mac} `),
     ),
   ])
 }
@@ -136,35 +145,24 @@ export function hostCommands({ hostDevice, hostLink, service }: Topology): strin
   return lines(commands)
 }
 
-/** For a shell in the gateway's namespace; pure. */
-export function gatewayScript(topology: Topology): string {
-  const {
-    service,
-    dispatcher,
-    nodes,
-    hostLink,
-    clientLink,
-    gatewayAddress,
-    gatewayAddress6,
-    gatewayMac,
-    linkBits,
-  } = topology
-  const ports = [dispatcher, ...nodes].map(({ port }) => port)
+/** For a shell in a gateway's namespace; pure. */
+export function gatewayScript(topology: Topology, gateway: GatewayPlace = topology.gateways[0]): string {
+  const { service, gateways, dispatchers, nodes, linkBits } = topology
+  const [dispatcher] = dispatchers
+  const isFirst = gateway === gateways[0]
   const with6 = service.vip6 !== undefined
   const commands = [
     'link set lo up',
-    `link add ${GATEWAY_LAN} address ${gatewayMac} type bridge forward_delay 0 stp_state 0 mcast_snooping 0`,
-    ...ports.map(port => `link set ${port} master ${GATEWAY_LAN} addrgenmode none up`),
-    ...linkUp(GATEWAY_WAN, clientLink),
-    ...linkUp(GATEWAY_HOST, hostLink),
+    ...(isFirst ? bridge(topology) : []),
+    ...linkUp(GATEWAY_WAN, gateway.clientLink),
     `link set ${GATEWAY_LAN} up`,
-    `address add ${gatewayAddress}/24 dev ${GATEWAY_LAN}`,
-    // Without a rule that steers it, everything for the VIP is the dispatcher's.
+    `address add ${gateway.address}/24 dev ${GATEWAY_LAN}`,
+    // Without a rule that steers it, everything for the VIP is the first dispatcher's.
     `route add ${service.vip}/32 via ${dispatcher.address} dev ${GATEWAY_LAN}`,
   ]
   if (with6) {
     commands.push(
-      `address add ${gatewayAddress6}/64 dev ${GATEWAY_LAN} nodad`,
+      `address add ${gateway.address6}/64 dev ${GATEWAY_LAN} nodad`,
       `route add ${service.vip6}/128 via ${dispatcher.address6} dev ${GATEWAY_LAN}`,
     )
   }
@@ -175,9 +173,9 @@ export function gatewayScript(topology: Topology): string {
     ignoring('net/bridge/bridge-nf-call-iptables', '0') +
     ignoring('net/bridge/bridge-nf-call-ip6tables', '0') +
     batch(commands) +
-    prohibit('-4', `${gatewayAddress}/24`) +
-    (with6 ? prohibit('-6', `${gatewayAddress6}/64`) : '') +
-    nodes.map(({ port }) => rateLimit(port, linkBits)).join('')
+    prohibit('-4', `${gateway.address}/24`) +
+    (with6 ? prohibit('-6', `${gateway.address6}/64`) : '') +
+    (isFirst ? nodes.map(({ port }) => rateLimit(port, linkBits)).join('') : '')
   )
 }
 
@@ -187,19 +185,37 @@ function prohibit(family: '-4' | '-6', members: string): string {
   return `ip ${family} -batch - <<'END'\n${lines(rules)}END\n`
 }
 
+/** The LAN, and the link to the machine itself. */
+function bridge({ gateways, dispatchers, nodes, hostLink }: Topology): string[] {
+  const [{ mac }, ...others] = gateways
+  const ports = [...others.map(({ name }) => name), ...[...dispatchers, ...nodes].map(({ port }) => port)]
+  return [
+    `link add ${GATEWAY_LAN} address ${mac} type bridge forward_delay 0 stp_state 0 mcast_snooping 0`,
+    ...ports.map(port => `link set ${port} master ${GATEWAY_LAN} addrgenmode none up`),
+    ...linkUp(GATEWAY_HOST, hostLink),
+  ]
+}
+
 export function memberScript(topology: Topology, member: Member): string {
-  const { gatewayAddress, gatewayAddress6, linkBits } = topology
+  const { gateways, linkBits } = topology
+  const [first, ...others] = gateways
   const with6 = member.address6 !== undefined
   const commands = [
     'link set lo up',
     `link set ${MEMBER_DEVICE} up`,
     `address add ${member.address}/24 dev ${MEMBER_DEVICE}`,
-    `route add default via ${gatewayAddress} dev ${MEMBER_DEVICE}`,
+    `route add default via ${first.address} dev ${MEMBER_DEVICE}`,
+    ...others.map(
+      ({ address, clientLink: { far } }) => `route add ${far}/32 via ${address} dev ${MEMBER_DEVICE}`,
+    ),
   ]
   if (with6) {
     commands.push(
       `address add ${member.address6}/64 dev ${MEMBER_DEVICE} nodad`,
-      `route add ::/0 via ${gatewayAddress6} dev ${MEMBER_DEVICE}`,
+      `route add ::/0 via ${first.address6} dev ${MEMBER_DEVICE}`,
+      ...others.map(
+        ({ address6, clientLink: { far6 } }) => `route add ${far6}/128 via ${address6} dev ${MEMBER_DEVICE}`,
+      ),
     )
   }
   commands.push(...neighbours(topology, MEMBER_DEVICE))
@@ -209,28 +225,34 @@ export function memberScript(topology: Topology, member: Member): string {
 }
 
 /** The client has a route to the VIP and no other, so that nothing that it does can leave the cluster. */
-export function clientScript({ service, clientLink }: Topology): string {
-  const { far, far6, prefix, prefix6, gateway, gateway6 } = clientLink
-  const commands = [
-    'link set lo up',
-    `link set ${CLIENT_DEVICE} up`,
-    `address add ${far}/${prefix} dev ${CLIENT_DEVICE}`,
-    `route add ${service.vip}/32 via ${gateway} dev ${CLIENT_DEVICE}`,
-  ]
+export function clientScript({ service, gateways }: Topology): string {
+  const commands = ['link set lo up']
+  for (const { clientDevice, clientLink } of gateways) {
+    const { far, far6, prefix, prefix6 } = clientLink
+    commands.push(`link set ${clientDevice} up`, `address add ${far}/${prefix} dev ${clientDevice}`)
+    if (far6 !== undefined) commands.push(`address add ${far6}/${prefix6} dev ${clientDevice} nodad`)
+  }
+  commands.push(`route add ${service.vip}/32${hops(gateways.map(({ clientLink }) => clientLink.gateway))}`)
   if (service.vip6 !== undefined) {
     commands.push(
-      `address add ${far6}/${prefix6} dev ${CLIENT_DEVICE} nodad`,
-      `route add ${service.vip6}/128 via ${gateway6} dev ${CLIENT_DEVICE}`,
+      `route add ${service.vip6}/128${hops(gateways.map(({ clientLink }) => clientLink.gateway6))}`,
     )
   }
   const ipv6 = service.vip6 === undefined ? '' : setting('net/ipv6/conf/all/disable_ipv6', '0')
-  return ipv6 + batch(commands)
+  // Where there are several gateways: by connection, not by address, of which the client has one for each.
+  const byFlow = ['net/ipv4/fib_multipath_hash_policy', 'net/ipv6/fib_multipath_hash_policy']
+  return ipv6 + byFlow.map(name => ignoring(name, '1')).join('') + batch(commands)
+}
+
+/** Of a route over one gateway, or over several in equal parts. */
+function hops(gateways: readonly (string | undefined)[]): string {
+  const all = gateways.map((gateway, index) => `via ${gateway} dev eth${index}`)
+  return all.length === 1 ? ` ${all[0]}` : all.map(hop => ` nexthop ${hop}`).join('')
 }
 
 function neighbours(topology: Topology, device: string): string[] {
-  const { dispatcher, nodes, gatewayAddress, gatewayAddress6, gatewayMac } = topology
-  const gateway = { address: gatewayAddress, address6: gatewayAddress6, mac: gatewayMac }
-  const all = [gateway, dispatcher, ...nodes]
+  const { dispatchers, nodes, gateways } = topology
+  const all = [...gateways, ...dispatchers, ...nodes]
   if (all.length ** 2 <= MAX_ASKED_NEIGHBOURS) return []
   return all.flatMap(({ address, address6, mac }) =>
     [address, address6].flatMap(ip =>

@@ -7,6 +7,7 @@ import {
   hostDevice,
   isNamespaceOf,
   isUsableHostLink,
+  type Member,
   namespacesOf,
   preferredHostLink,
 } from './topology.ts'
@@ -24,19 +25,48 @@ describe('createTopology', () => {
       'gyre-node2',
       'gyre-node3',
     ])
-    expect(topology.dispatcher).toMatchObject({ id: 0, address: '10.78.0.2', address6: 'fd78::2' })
+    expect(topology.dispatchers[0]).toMatchObject({ id: 0, address: '10.78.0.2', address6: 'fd78::2' })
     expect(topology.nodes[2]).toMatchObject({ id: 3, address: '10.78.0.13', address6: 'fd78::d' })
   })
 
   it('gives 200 nodes different addresses inside of the LAN', () => {
     const topology = createTopology('gyre', 200, SERVICE, undefined, 0)
     const addresses = [
-      topology.gatewayAddress,
-      topology.dispatcher.address,
+      topology.gateways[0].address,
+      topology.dispatchers[0].address,
       ...topology.nodes.map(node => node.address),
     ]
     expect(new Set(addresses).size).toBe(202)
     for (const address of addresses) expect(Number(address.split('.')[3])).toBeLessThan(255)
+  })
+
+  it('has several dispatchers and gateways, the further ones with ids and addresses behind those of all nodes', () => {
+    const topology = createTopology('gyre', 200, SERVICE, undefined, 0, 1, { dispatchers: 8, gateways: 8 })
+    const { gateways, dispatchers, nodes } = topology
+    const ids = [...dispatchers, ...nodes].map(({ id }) => id)
+    expect(new Set(ids).size).toBe(208)
+    expect(Math.max(...ids)).toBeLessThan(256)
+    const addresses = [...gateways, ...dispatchers, ...nodes].map(({ address }) => address)
+    expect(new Set(addresses).size).toBe(216)
+    for (const address of addresses) expect(Number(address.split('.')[3])).toBeLessThan(255)
+    const names = namespacesOf(topology)
+    expect(names).toContain('gyre-gateway8')
+    expect(names.every(name => isNamespaceOf(name, 'gyre'))).toBe(true)
+  })
+
+  it('sends the client over all gateways, and answers back over the one whose link its address is of', () => {
+    const topology = createTopology('gyre', 1, SERVICE, undefined, 0, 1, { dispatchers: 2, gateways: 2 })
+    const [node] = topology.nodes
+    expect(clientScript(topology)).toContain(
+      'route add 10.77.0.1/32 nexthop via 10.79.0.1 dev eth0 nexthop via 10.79.1.1 dev eth1',
+    )
+    expect(memberScript(topology, node as Member)).toContain(
+      'route add 10.79.1.2/32 via 10.78.0.221 dev eth0',
+    )
+    const [, second] = topology.gateways
+    const script = gatewayScript(topology, second)
+    expect(script).toContain('route add 10.77.0.1/32 via 10.78.0.2 dev lan0')
+    expect(script).not.toContain('type bridge')
   })
 
   it('has no IPv6 where there is no IPv6 VIP', () => {
@@ -57,7 +87,7 @@ describe('createTopology', () => {
 
   it('never writes "undefined" into a command', () => {
     const topology = createTopology('a', 2, SERVICE, 1e8, 5)
-    const scripts = [topology.dispatcher, ...topology.nodes].map(member => memberScript(topology, member))
+    const scripts = [topology.dispatchers[0], ...topology.nodes].map(member => memberScript(topology, member))
     const text = [creation(topology), hostCommands(topology), gatewayScript(topology), ...scripts].join('')
     expect(text).not.toContain('undefined')
     expect(text.match(/tbf rate 100000000bit/g)).toHaveLength(4)
@@ -67,7 +97,7 @@ describe('createTopology', () => {
     const few = createTopology('a', 3, SERVICE, undefined, 0)
     expect(gatewayScript(few)).not.toContain('neigh')
     const many = createTopology('a', 200, SERVICE, undefined, 0)
-    for (const text of [gatewayScript(many), memberScript(many, many.dispatcher)]) {
+    for (const text of [gatewayScript(many), memberScript(many, many.dispatchers[0])]) {
       expect(text.match(/neigh replace/g)).toHaveLength(404)
       expect(text).toContain('neigh replace fd78::d2 lladdr 02:67:79:72:65:d2 dev')
     }

@@ -6,29 +6,34 @@
  *                  gateway: lan0┼ eth0  NAME-node1
  *   client ─ wan0 ┘   (bridge)  └ eth0  NAME-node…
  *
+ * A second gateway has its own link to the client, eth1, and its lan0 is a port of the first one's bridge; the client sends its
+ * connections over both.
+ *
  * The LAN and the client's network are the same in every cluster, as nobody outside sees them; only the device, the
  * link and the routes in the root namespace must differ between clusters.
  */
 import { createHash } from 'node:crypto'
 import { parseAddress } from '../../node/wire/address.ts'
-import type { Service } from '../options.ts'
+import { MAX_NODES, type Service } from '../options.ts'
 import { UpError } from './errors.ts'
 
 export const GATEWAY_WAN = 'wan0'
 export const GATEWAY_HOST = 'host0'
 export const GATEWAY_LAN = 'lan0'
 export const MEMBER_DEVICE = 'eth0'
-export const CLIENT_DEVICE = 'eth0'
 
 const LAN = '10.78.0.'
 const LAN6 = 'fd78::'
-const CLIENT_LINK = '10.79.0.'
-const CLIENT_LINK6 = 'fd79::'
+const CLIENT_LINKS = '10.79.'
+const CLIENT_LINKS6 = 'fd79:'
 const HOST_LINK = '169.254.'
-/** The gateway is 1; node i is 10 + i, so that MAX_NODES fit a /24. */
+/** The gateway is 1, dispatchers are 2 to 9, node i is 10 + i, so that MAX_NODES fit a /24; further gateways come behind. */
 const GATEWAY_NUMBER = 1
 const DISPATCHER_NUMBER = 2
 const FIRST_NODE_NUMBER = 10
+const FURTHER_GATEWAYS_NUMBER = 220
+/** Owner ids of the second dispatcher and those after it: behind the nodes’. */
+const FURTHER_DISPATCHERS_ID = MAX_NODES + 1
 /** Linux: IFNAMSIZ - 1. */
 const MAX_DEVICE_NAME = 15
 
@@ -52,6 +57,18 @@ export interface Member {
   readonly port: string
 }
 
+/** One of the routers that clients' packets come through. */
+export interface GatewayPlace {
+  readonly name: string
+  readonly namespace: string
+  readonly address: string
+  readonly address6: string | undefined
+  readonly mac: string
+  readonly clientLink: Link
+  /** The client's end of that link. */
+  readonly clientDevice: string
+}
+
 /** A point-to-point link of the gateway. */
 export interface Link {
   readonly gateway: string
@@ -65,16 +82,13 @@ export interface Link {
 export interface Topology {
   readonly name: string
   readonly service: Service
-  readonly gatewayNamespace: string
   readonly clientNamespace: string
   /** The device in the root namespace. */
   readonly hostDevice: string
   readonly hostLink: Link
-  readonly clientLink: Link
-  readonly gatewayAddress: string
-  readonly gatewayAddress6: string | undefined
-  readonly gatewayMac: string
-  readonly dispatcher: Member
+  /** The first has the bridge of the LAN, and the link to the machine itself. */
+  readonly gateways: readonly [GatewayPlace, ...GatewayPlace[]]
+  readonly dispatchers: readonly [Member, ...Member[]]
   readonly nodes: readonly Member[]
   /** Bits per second of each node's wire, in each direction; undefined: as fast as the machine. */
   readonly linkBits: number | undefined
@@ -94,6 +108,7 @@ export function createTopology(
   linkBits: number | undefined,
   hostLinkNumber: number,
   instances = 1,
+  { dispatchers = 1, gateways = 1 } = {},
 ): Topology {
   checkVips(service)
   const with6 = service.vip6 !== undefined
@@ -110,28 +125,50 @@ export function createTopology(
   return {
     name,
     service,
-    gatewayNamespace: `${name}-gateway`,
     clientNamespace: `${name}-client`,
     hostDevice: hostDevice(name),
     hostLink: hostLink(name, hostLinkNumber, with6),
-    clientLink: {
-      gateway: `${CLIENT_LINK}1`,
-      far: `${CLIENT_LINK}2`,
-      prefix: 24,
-      gateway6: with6 ? `${CLIENT_LINK6}1` : undefined,
-      far6: with6 ? `${CLIENT_LINK6}2` : undefined,
-      prefix6: 64,
-    },
-    gatewayAddress: `${LAN}${GATEWAY_NUMBER}`,
-    gatewayAddress6: with6 ? `${LAN6}${GATEWAY_NUMBER}` : undefined,
-    gatewayMac: macOf(GATEWAY_NUMBER),
-    dispatcher: member('dispatcher', 'dispatcher', 0, DISPATCHER_NUMBER),
+    gateways: oneOrMore(gateways, index => gatewayPlace(name, index, with6)),
+    dispatchers: oneOrMore(dispatchers, index => {
+      const id = index === 0 ? 0 : FURTHER_DISPATCHERS_ID + index - 1
+      return member('dispatcher', numbered('dispatcher', index), id, DISPATCHER_NUMBER + index)
+    }),
     nodes: Array.from({ length: nodes }, (_, index) => {
       const number = index + 1
       return member('node', `node${number}`, 1 + index * instances, FIRST_NODE_NUMBER + number)
     }),
     linkBits,
   }
+}
+
+function gatewayPlace(name: string, index: number, with6: boolean): GatewayPlace {
+  const number = index === 0 ? GATEWAY_NUMBER : FURTHER_GATEWAYS_NUMBER + index
+  const network6 = index === 0 ? `${CLIENT_LINKS6}:` : `${CLIENT_LINKS6}${index}::`
+  return {
+    name: numbered('gateway', index),
+    namespace: `${name}-${numbered('gateway', index)}`,
+    address: `${LAN}${number}`,
+    address6: with6 ? `${LAN6}${number.toString(16)}` : undefined,
+    mac: macOf(number),
+    clientLink: {
+      gateway: `${CLIENT_LINKS}${index}.1`,
+      far: `${CLIENT_LINKS}${index}.2`,
+      prefix: 24,
+      gateway6: with6 ? `${network6}1` : undefined,
+      far6: with6 ? `${network6}2` : undefined,
+      prefix6: 64,
+    },
+    clientDevice: `eth${index}`,
+  }
+}
+
+/** `gateway`, `gateway2` … */
+function numbered(role: string, index: number): string {
+  return index === 0 ? role : `${role}${index + 1}`
+}
+
+function oneOrMore<T>(count: number, make: (index: number) => T): [T, ...T[]] {
+  return [make(0), ...Array.from({ length: count - 1 }, (_, index) => make(index + 1))]
 }
 
 /** Locally administered (IEEE 802), and the same in every cluster, as each has its own bridge. */
@@ -141,14 +178,15 @@ function macOf(number: number): string {
 
 /** Every namespace, in the order in which they are made. */
 export function namespacesOf(topology: Topology): string[] {
-  const { gatewayNamespace, clientNamespace, dispatcher, nodes } = topology
-  return [gatewayNamespace, clientNamespace, dispatcher.namespace, ...nodes.map(({ namespace }) => namespace)]
+  const { gateways, clientNamespace, dispatchers, nodes } = topology
+  const [first, ...others] = [...gateways, ...dispatchers, ...nodes].map(({ namespace }) => namespace)
+  return [first as string, clientNamespace, ...others]
 }
 
 /** Whether a namespace of this name would belong to the cluster. */
 export function isNamespaceOf(namespace: string, name: string): boolean {
   if (!namespace.startsWith(`${name}-`)) return false
-  return /^(gateway|dispatcher|client|node[1-9][0-9]{0,2})$/.test(namespace.slice(name.length + 1))
+  return /^((gateway|dispatcher)[2-9]?|client|node[1-9][0-9]{0,2})$/.test(namespace.slice(name.length + 1))
 }
 
 export function hostDevice(name: string): string {
@@ -187,13 +225,13 @@ function digest(text: string): Buffer {
 }
 
 function checkVips({ vip, vip6 }: Service): void {
-  for (const network of [LAN, CLIENT_LINK, HOST_LINK]) {
+  for (const network of [LAN, CLIENT_LINKS, HOST_LINK]) {
     if (!vip.startsWith(network)) continue
     throw new UpError('BAD_FLAG', `--vip ${vip} lies in ${network}x, which is used inside of the cluster`)
   }
   if (vip6 === undefined) return
   const word = parseAddress(vip6)?.word0 ?? 0
-  for (const network of [LAN6, CLIENT_LINK6]) {
+  for (const network of [LAN6, `${CLIENT_LINKS6}:`]) {
     if (word >>> 16 !== Number.parseInt(network, 16)) continue
     throw new UpError('BAD_FLAG', `--vip6 ${vip6} lies in ${network}/16, which is used inside of the cluster`)
   }
