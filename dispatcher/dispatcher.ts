@@ -190,7 +190,8 @@ class Dispatcher implements RunningRole {
 
   async start(): Promise<void> {
     const { id, tun, vip, vip6, lan, listen, admin } = this.#options
-    await bringUpTun({ device: tun, vip, vip6, lanDevice: lan, metric: FIRST_METRIC + id })
+    const routes = { device: tun, vip, vip6, lanDevice: lan, metric: FIRST_METRIC + id }
+    await bringUpTun({ ...routes, dropsWithout: true })
     await this.#relaySteering?.start()
     dropPrivileges(this.#options.user)
     await this.#mesh.listen(listen.port, listen.host)

@@ -11,6 +11,16 @@ it('routes the VIPs into the device and gives it no address', () => {
   expect(tunCommands(OPTIONS, 6)).toBe('route replace fd99:4::1/128 dev tun0 metric 2\n')
 })
 
+it('drops what comes for the VIPs while there is no device, where it is told to', () => {
+  const dropping = { ...OPTIONS, dropsWithout: true }
+  expect(tunCommands(dropping, 4)).toBe(
+    `${tunCommands(OPTIONS, 4)}route replace blackhole 10.99.4.1/32 metric 1000000\n`,
+  )
+  expect(tunCommands(dropping, 6)).toBe(
+    `${tunCommands(OPTIONS, 6)}route replace blackhole fd99:4::1/128 metric 1000000\n`,
+  )
+})
+
 it('has one route to the devices of all instances', () => {
   expect(sharedRouteCommands(['tun0', 'tun1'], '10.99.4.1')).toBe(
     'link set tun0 up\nlink set tun1 up\nroute replace 10.99.4.1/32 metric 1 nexthop dev tun0 nexthop dev tun1\n',
@@ -69,5 +79,29 @@ it('has one route to the devices of all instances', () => {
       second.close()`)
     expect(routes).toEqual([['tun1', 'tun1']])
     expect(namespace.ip('route')).toMatch(/10\.99\.4\.1 metric 1/)
+  })
+
+  it('has packets dropped from when a device is gone until there is one again', () => {
+    const [vip, vip6] = ['10.99.4.2', 'fd99:4::2']
+    const start = `
+      Object.assign(options, ${JSON.stringify({ device: 'tun2', vip, vip6, dropsWithout: true })})
+      const device = openTun({ name: 'tun2' })
+      await bringUpTun(options)
+      routes.push(get())
+      device.close()`
+    // This device, which nobody has made before, goes with its process; then there is one again.
+    for (let runs = 0; runs < 2; runs++) {
+      expect(run(start)).toEqual([['tun2', 'tun2']])
+      for (const [family, address] of [
+        ['-4', vip],
+        ['-6', vip6],
+      ] as const) {
+        const left = namespace
+          .ip(family, 'route')
+          .split('\n')
+          .filter(line => line.includes(address))
+        expect(left).toEqual([expect.stringMatching(/^blackhole .*metric 1000000/)])
+      }
+    }
   })
 })

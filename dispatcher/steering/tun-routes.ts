@@ -15,6 +15,8 @@ const QUEUE_PACKETS = 8192
 
 /** The route that instances share has 1. */
 export const FIRST_METRIC = 2
+/** Behind every other route that there may be for the VIP. */
+const DROPPED_METRIC = 1_000_000
 
 export interface TunRoutesOptions {
   /** An open TUN device. */
@@ -25,6 +27,12 @@ export interface TunRoutesOptions {
   readonly lanDevice: string | undefined
   /** Of the routes: FIRST_METRIC or more, and another for each instance on a machine. */
   readonly metric: number
+  /**
+   * Has a route stay that drops what comes while there is no device, as between a dispatcher's death and its next start. By the
+   * default route a SYN would go back to the gateway, and round until its TTL ends; clients give up by the ICMP error that
+   * follows (RFC 5461), where a SYN that is lost is sent again.
+   */
+  readonly dropsWithout?: boolean
 }
 
 /** May be called again. Rejects with a SteeringError of code ROUTES_FAILED. */
@@ -41,9 +49,11 @@ export async function bringUpTun(options: TunRoutesOptions): Promise<void> {
 }
 
 /** Lines for `ip -batch`; pure. */
-export function tunCommands({ device, vip, vip6, metric }: TunRoutesOptions, family: 4 | 6): string {
+export function tunCommands(options: TunRoutesOptions, family: 4 | 6): string {
+  const { device, vip, vip6, metric, dropsWithout = false } = options
   const target = family === 4 ? `${vip}/32` : `${vip6}/128`
-  const route = `route replace ${target} dev ${device} metric ${metric}\n`
+  const dropped = dropsWithout ? `route replace blackhole ${target} metric ${DROPPED_METRIC}\n` : ''
+  const route = `route replace ${target} dev ${device} metric ${metric}\n${dropped}`
   if (family === 6) return route
   // Without an address of its own the kernel says nothing on the device: no router solicitation, no MLD report.
   return `link set ${device} up txqueuelen ${QUEUE_PACKETS} mtu 1500 addrgenmode none\n${route}`
