@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createIncarnation, type Hello, PROTOCOL_VERSION } from '../../node/control/hello.ts'
 import type { Link } from '../../node/control/link.ts'
+import { createKeyText, type LinkKeys, parseLinkKeys } from '../../node/control/link-keys.ts'
 import { Listener } from '../../node/control/listener.ts'
 import type { GatewayOptions } from '../options.ts'
 import { MemorySteering } from '../steering/memory-steering.ts'
@@ -15,13 +16,13 @@ const FLOW = { family: 4, address: '192.0.2.1', port: 5000 } as const
 const SET = { set: [{ ...FLOW, owner: 1, timeoutMs: 60_000 }], remove: [] }
 const now = () => performance.now()
 
-function helloOf(run: number): Hello {
+function helloOf(run: number, ownerId: number): Hello {
   return {
     protocol: PROTOCOL_VERSION,
     cluster: 'gyre',
-    ownerId: 0,
+    ownerId,
     role: 'dispatcher',
-    name: 'dispatcher',
+    name: `dispatcher${ownerId}`,
     incarnation: createIncarnation(run, Math.random),
     addresses: [],
     capabilities: [],
@@ -33,9 +34,12 @@ async function listen(
   run: number,
   gateways: Gateways,
   port = 0,
+  { ownerId = 0, keys = undefined as LinkKeys | undefined } = {},
 ): Promise<{ listener: Listener; port: number }> {
+  const hello = helloOf(run, ownerId)
   const listener = new Listener({
-    hello: () => helloOf(run),
+    hello: () => hello,
+    keys,
     handlers: {
       onUp: (link: Link) => gateways.up(link),
       onMessage: (link: Link, message: unknown) => gateways.receive(link, message),
@@ -46,9 +50,25 @@ async function listen(
   return { listener, port: address.port }
 }
 
+function optionsFor(...ports: readonly number[]): GatewayOptions {
+  return {
+    cluster: 'gyre',
+    name: 'gateway',
+    vip: '10.77.0.1',
+    vip6: undefined,
+    config: undefined,
+    port: 80,
+    ownerIdBits: 8,
+    dispatchers: ports.map(port => ({ host: '127.0.0.1', port })),
+    wan: ['wan0'],
+    lan: 'lan0',
+    steering: 'nft',
+  }
+}
+
 async function until(what: () => boolean): Promise<void> {
   for (let waited = 0; !what(); waited += 5) {
-    if (waited > 4000) throw new Error(`waited in vain for ${what}`)
+    if (waited > 20_000) throw new Error(`waited in vain for ${what}`)
     await sleep(5)
   }
 }
@@ -58,21 +78,8 @@ it('steers as the dispatcher says, also the next run of it, and keeps its rules 
   const first = new Gateways(8, now)
   first.setOwners(OWNERS)
   const { listener, port } = await listen(1, first)
-  const options: GatewayOptions = {
-    cluster: 'gyre',
-    name: 'gateway',
-    vip: '10.77.0.1',
-    vip6: undefined,
-    config: undefined,
-    port: 80,
-    ownerIdBits: 8,
-    dispatchers: [{ host: '127.0.0.1', port }],
-    wan: ['wan0'],
-    lan: 'lan0',
-    steering: 'nft',
-  }
   const lines: string[] = []
-  const gateway = new Gateway(options, steering, line => lines.push(line))
+  const gateway = new Gateway(optionsFor(port), steering, line => lines.push(line))
   let second: Listener | undefined
   try {
     await gateway.ready
@@ -97,4 +104,30 @@ it('steers as the dispatcher says, also the next run of it, and keeps its rules 
     await listener.close()
     await second?.close()
   }
-}, 15_000)
+}, 60_000)
+
+it('is linked with each of several dispatchers by the key, and spreads over those that it hears', async () => {
+  const keys = parseLinkKeys(createKeyText())
+  if (typeof keys === 'string') throw new Error(keys)
+  const steering = new MemorySteering(8, now)
+  const node = { owner: 1, address: '10.78.0.11', address6: undefined }
+  const made = await Promise.all(
+    [0, 201].map(async ownerId => {
+      const gateways = new Gateways(8, now)
+      gateways.setOwners([{ owner: ownerId, address: `10.78.0.${ownerId + 2}`, address6: undefined }, node])
+      return listen(1, gateways, 0, { ownerId, keys })
+    }),
+  )
+  const spreadOver = () => [...new Set(steering.table.slots)].sort((a, b) => a - b)
+  const gateway = new Gateway(optionsFor(...made.map(({ port }) => port)), steering, () => {}, keys)
+  try {
+    await until(() => `${spreadOver()}` === '0,201')
+    expect([...steering.table.owners.keys()]).toEqual([0, 1, 201])
+    await made[1]?.listener.close()
+    await until(() => `${spreadOver()}` === '0')
+    expect([...steering.table.owners.keys()]).toEqual([0, 1])
+  } finally {
+    await gateway.stop()
+    for (const { listener } of made) await listener.close()
+  }
+}, 60_000)
