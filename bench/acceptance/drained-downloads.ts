@@ -35,12 +35,11 @@ export function writeDownloads(folder: string): string {
   return list
 }
 
-/** Begins so many downloads, and resolves when all of them are under way and at node1: to what will come of them. */
-async function downloadsAtNode1(
+/** Begins so many downloads; `over` is what will come of them. */
+export async function startDownloads(
   state: ClusterState,
   list: string,
   count: number,
-  client: AdminClient,
 ): Promise<{ readonly over: Promise<Downloads> }> {
   const { clientNamespace, vip, port } = state
   await run(
@@ -53,8 +52,19 @@ async function downloadsAtNode1(
   const over = program<Downloads>(clientNamespace, 'downloads', ...args)
   // A rejection is told where it is awaited.
   over.catch(() => {})
-  await gathered(client, count)
   return { over }
+}
+
+/** The same, resolving when all of them are under way and at node1. */
+async function downloadsAtNode1(
+  state: ClusterState,
+  list: string,
+  count: number,
+  client: AdminClient,
+): Promise<{ readonly over: Promise<Downloads> }> {
+  const started = await startDownloads(state, list, count)
+  await gathered(client, count)
+  return started
 }
 
 export async function drainedDownloads(
