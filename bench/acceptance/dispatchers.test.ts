@@ -10,7 +10,7 @@ import type { Downloads } from './downloads.ts'
 import { startDownloads, writeDownloads } from './drained-downloads.ts'
 
 const asRoot = process.getuid?.() === 0 ? describe : describe.skip
-const FLAGS = { name: 'gyre-tz', vip: '10.77.127.1', vip6: 'fd77:127::1', admin: '127.0.0.1:8927' }
+const FLAGS = { name: 'gyre-tz', vip: '10.77.129.1', vip6: 'fd77:129::1', admin: '127.0.0.1:8929' }
 const DOWNLOADS = 60
 const FRESH = 20
 const WAIT_MS = 60_000
