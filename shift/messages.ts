@@ -145,7 +145,8 @@ function isCount(value: unknown): value is number {
   return Number.isSafeInteger(value) && (value as number) >= 0
 }
 
-function isNeeds(value: unknown): value is string[] {
+/** What a target is asked to have, as it came over the network. */
+export function isNeeds(value: unknown): value is string[] {
   return (
     Array.isArray(value) &&
     value.length <= MAX_NEEDS &&

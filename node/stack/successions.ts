@@ -5,7 +5,7 @@
 import type { Flow } from '../../clone/flow.ts'
 import { requirements } from '../../clone/requirements.ts'
 import { exportSnapshot, importSnapshot } from '../../clone/snapshot.ts'
-import { MAX_NEED_CHARS, MAX_NEEDS, type ShiftRefusal } from '../../shift/messages.ts'
+import { isNeeds, MAX_NEEDS, type ShiftRefusal } from '../../shift/messages.ts'
 import { succeed } from '../tcp/succession.ts'
 import type { Connection } from './connection.ts'
 import type { Owner } from './owner.ts'
@@ -132,9 +132,4 @@ export class Successions {
     owner.flush(now)
     return undefined
   }
-}
-
-function isNeeds(value: unknown): value is string[] {
-  if (!Array.isArray(value) || value.length > MAX_NEEDS) return false
-  return value.every(need => typeof need === 'string' && need.length <= MAX_NEED_CHARS)
 }
