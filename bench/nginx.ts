@@ -2,7 +2,7 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { inNamespace, Server } from './process.ts'
+import { inNamespace, listening, Server } from './process.ts'
 
 export interface NginxOptions {
   readonly namespace: string
@@ -41,25 +41,25 @@ http {
 `
 }
 
+/** Its configuration and its errors stay in `folder`. */
+export async function startStaticNginx(options: NginxOptions, folder: string): Promise<Server> {
+  const { namespace, port, core } = options
+  const file = join(folder, 'nginx.conf')
+  await writeFile(file, configuration(options, folder))
+  const args = ['-c', `${core}`, 'nginx', '-c', file, '-e', join(folder, 'error.log')]
+  const server = new Server(...inNamespace(namespace, 'taskset', args))
+  await listening(server, namespace, port)
+  return server
+}
+
 export async function withNginx<Result>(options: NginxOptions, work: () => Promise<Result>): Promise<Result> {
   const folder = await mkdtemp(join(tmpdir(), 'gyre-bench-'))
-  await writeFile(join(folder, 'nginx.conf'), configuration(options, folder))
-  const args = [
-    '-c',
-    `${options.core}`,
-    'nginx',
-    '-c',
-    join(folder, 'nginx.conf'),
-    '-e',
-    join(folder, 'error.log'),
-  ]
-  const server = new Server(...inNamespace(options.namespace, 'taskset', args))
+  let server: Server | undefined
   try {
-    await new Promise(resolve => setTimeout(resolve, 500))
-    if (!server.running) throw new Error(`nginx did not start: ${server.output}`)
+    server = await startStaticNginx(options, folder)
     return await work()
   } finally {
-    await server.stop()
+    await server?.stop()
     await rm(folder, { recursive: true, force: true })
   }
 }

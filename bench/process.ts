@@ -3,6 +3,9 @@ import { type ChildProcess, execFile, spawn } from 'node:child_process'
 
 const MAX_OUTPUT_OCTETS = 16 * 1024 * 1024
 const DEFAULT_TIMEOUT_MS = 120_000
+/** Until a server listens. */
+const LISTEN_MS = 20_000
+const LISTEN_POLL_MS = 50
 
 export function run(
   command: string,
@@ -86,5 +89,20 @@ export class Server {
     const killer = setTimeout(() => this.#child.kill('SIGKILL'), 5_000)
     await this.#exited
     clearTimeout(killer)
+  }
+}
+
+/** Waits until a server listens, as the kernel of its namespace says: a connection would be counted as load. */
+export async function listening(server: Server, namespace: string, port: number): Promise<void> {
+  const until = performance.now() + LISTEN_MS
+  for (;;) {
+    const sockets = await run(...inNamespace(namespace, 'ss', ['-Hltn', `sport = :${port}`]))
+    if (sockets.trim() !== '') return
+    if (!server.running) throw new Error(`a server did not start: ${server.output}`)
+    if (performance.now() > until) {
+      await server.stop()
+      throw new Error(`a server does not listen on port ${port}: ${server.output}`)
+    }
+    await new Promise(resolve => setTimeout(resolve, LISTEN_POLL_MS))
   }
 }

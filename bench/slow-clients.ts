@@ -6,7 +6,7 @@ import { randomFillSync } from 'node:crypto'
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { withCluster } from './local-cluster.ts'
+import { routeOther, withCluster } from './local-cluster.ts'
 import { withNginx } from './nginx.ts'
 import { has, inNamespace, run, Server } from './process.ts'
 import { type Figures, wrk } from './wrk.ts'
@@ -62,8 +62,8 @@ export async function slowClients(options: SlowClientsOptions): Promise<void> {
       const node = state.roles.find(({ role }) => role === 'node')
       if (node === undefined) throw new Error('the cluster has no node')
       await run('taskset', ['-acp', `${SERVER_CORE}`, `${node.pid}`])
-      const { clientNamespace: client, gatewayNamespace: gateway } = state
-      await routeNginx(gateway, client, node.namespace, node.address)
+      const { clientNamespace: client } = state
+      await routeOther(state, node, NGINX)
       const own = { name: 'gyre', host: VIP, port: 80 }
       if (!withNginxToo) return await rounds(options, client, [own])
       const nginx = { namespace: node.namespace, address: NGINX, port: NGINX_PORT, root }
@@ -75,14 +75,6 @@ export async function slowClients(options: SlowClientsOptions): Promise<void> {
   } finally {
     await rm(folder, { recursive: true, force: true })
   }
-}
-
-/** nginx's address is the node's own; packets to it take the same wires. */
-async function routeNginx(gateway: string, client: string, node: string, nodeAddress: string): Promise<void> {
-  await run(...inNamespace(node, 'ip', ['address', 'add', `${NGINX}/32`, 'dev', 'lo']))
-  const via = (await run(...inNamespace(client, 'ip', ['-4', 'route', 'show', `${VIP}/32`]))).split(' ')[2]
-  await run(...inNamespace(gateway, 'ip', ['route', 'add', `${NGINX}/32`, 'via', nodeAddress]))
-  await run(...inNamespace(client, 'ip', ['route', 'add', `${NGINX}/32`, 'via', via ?? '']))
 }
 
 async function rounds(

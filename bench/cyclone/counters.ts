@@ -1,9 +1,7 @@
 /** What the wires, the processors and the disks did in a window of `npm run bench -- cyclone`. */
-import { readFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
+import { cpuSeconds, machineSeconds } from '../cpu-time.ts'
 import { inNamespace, run } from '../process.ts'
-
-const TICKS_A_SECOND = 100
 
 export interface Counters {
   /** ms. */
@@ -39,12 +37,13 @@ export async function readCounters({ nodes, dispatcher, pids, reads }: Watched):
     linkOctets: links.reduce((sum, octets) => sum + octets, 0),
     dispatcherOctets: sent,
     dispatcherSeconds: pids.reduce((sum, pid) => sum + cpuSeconds(pid), 0),
-    idleSeconds: idleSeconds(),
+    idleSeconds: machineSeconds().idle,
     reads: read,
   }
 }
 
-async function shapedOctets(namespace: string, device: string): Promise<number> {
+/** Octets that the shaper of a device let through. */
+export async function shapedOctets(namespace: string, device: string): Promise<number> {
   const json = await run(...inNamespace(namespace, 'tc', ['-s', '-j', 'qdisc', 'show', 'dev', device]))
   const [root] = (JSON.parse(json) as { kind: string; bytes: number }[]).filter(({ kind }) => kind === 'tbf')
   if (root === undefined) throw new Error(`${device} of ${namespace} is not limited`)
@@ -54,17 +53,6 @@ async function shapedOctets(namespace: string, device: string): Promise<number> 
 async function sentOctets(namespace: string, device: string): Promise<number> {
   const file = `/sys/class/net/${device}/statistics/tx_bytes`
   return Number(await run(...inNamespace(namespace, 'cat', [file])))
-}
-
-function cpuSeconds(pid: number): number {
-  const stat = readFileSync(`/proc/${pid}/stat`, 'latin1')
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
-  return (Number(fields[11]) + Number(fields[12])) / TICKS_A_SECOND
-}
-
-function idleSeconds(): number {
-  const fields = readFileSync('/proc/stat', 'latin1').split('\n', 1)[0]?.trim().split(/\s+/) ?? []
-  return (Number(fields[4]) + Number(fields[5])) / TICKS_A_SECOND
 }
 
 /** From what the client saw in the window, and the counters at both of its ends. */

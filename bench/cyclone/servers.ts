@@ -2,14 +2,12 @@
 import { mkdir, writeFile } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { join } from 'node:path'
-import { inNamespace, run, Server } from '../process.ts'
+import { inNamespace, listening, Server } from '../process.ts'
 
 export const NGINX_PORT = 81
 /** Where the holder of a file answers its peers, in cooperative caching. */
 const HOLDER_PORT = 82
 export const PROXY_PORT = 83
-const START_MS = 20_000
-const POLL_MS = 50
 
 export interface NodeNginx {
   readonly namespace: string
@@ -109,21 +107,6 @@ export async function startHaproxy(proxy: Proxy, folder: string): Promise<Server
   const server = new Server(...inNamespace(proxy.namespace, 'haproxy', ['-db', '-f', file]))
   await listening(server, proxy.namespace, PROXY_PORT)
   return server
-}
-
-/** The kernel of the namespace says so: a connection would be counted as load. */
-async function listening(server: Server, namespace: string, port: number): Promise<void> {
-  const until = performance.now() + START_MS
-  for (;;) {
-    const sockets = await run(...inNamespace(namespace, 'ss', ['-Hltn', `sport = :${port}`]))
-    if (sockets.trim() !== '') return
-    if (!server.running) throw new Error(`a server did not start: ${server.output}`)
-    if (performance.now() > until) {
-      await server.stop()
-      throw new Error(`a server does not listen on port ${port}: ${server.output}`)
-    }
-    await new Promise(resolve => setTimeout(resolve, POLL_MS))
-  }
 }
 
 /** Asks the storage over its Unix socket, and returns what it answers. */

@@ -9,9 +9,9 @@ import { once } from 'node:events'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Programs } from '../kernel/program.ts'
+import { type SwarmReport, Swarms, sourcesFor } from '../kernel/swarms.ts'
 import { REPOSITORY } from '../local-cluster.ts'
 import { inNamespace, run } from '../process.ts'
 import type { Holding } from './owner-process.ts'
@@ -23,21 +23,8 @@ export interface SoakOptions {
   readonly json: boolean
 }
 
-interface SwarmReport {
-  readonly opened: number
-  readonly answered: number
-  readonly failed: number
-  readonly refused: number
-  readonly timedOut: number
-  readonly kept: number
-  readonly worstMs: number
-  readonly tookMs: number
-}
-
 const ADDRESS = '10.89.1.1'
 const SOURCES = '10.89.0'
-/** Below the 20,000 descriptors that a process may have where nobody raised the limit, and the 64,000 ports of an address. */
-const PER_SWARM = 10_000
 const BODY_OCTETS = 1_024
 /** Openings and ends a second: a burst would measure the queue of the TUN. */
 const PACE = 4_000
@@ -72,39 +59,37 @@ async function soaked(options: SoakOptions): Promise<SoakFigures> {
   const namespace = `gyre-soak-${process.pid}`
   const root = await mkdtemp(join(tmpdir(), 'gyre-soak-'))
   const programs = await Programs.compile('swarm')
-  const children: ChildProcess[] = []
+  let owner: ChildProcess | undefined
+  let swarms: Swarms | undefined
   try {
     await writeFile(join(root, '1k'), Buffer.alloc(BODY_OCTETS, 'gyre'))
     await run('ip', ['netns', 'add', namespace])
-    const owner = fork(
+    owner = fork(
       join(REPOSITORY, 'dist', 'bench', 'soak', 'owner-process.js'),
       [JSON.stringify({ namespace, tun: 'own', address: ADDRESS, port: 80, root })],
       { execArgv: ['--expose-gc', ...process.execArgv] },
     )
-    children.push(owner)
     await once(owner, 'message', { signal: AbortSignal.timeout(STARTUP_MS) })
-    const count = Math.ceil(options.connections / PER_SWARM)
-    await configure(namespace, count)
-    const swarms = Array.from({ length: count }, (_, index) => {
-      const source = { local: `${SOURCES}.${1 + index}`, sources: 1 }
-      const target = { remote: ADDRESS, port: 80, path: '/1k', body: BODY_OCTETS }
-      return programs.start('swarm', namespace, { ...source, ...target })
+    const sources = sourcesFor(options.connections, SOURCES)
+    await configure(namespace, sources)
+    swarms = new Swarms(programs, namespace, sources, {
+      ...{ remote: ADDRESS, port: 80, path: '/1k', body: BODY_OCTETS },
     })
-    children.push(...swarms)
-    return await phases(options, owner, swarms.map(commander))
+    return await phases(options, owner, swarms)
   } finally {
-    for (const child of children) child.kill('SIGKILL')
+    await swarms?.stop()
+    owner?.kill('SIGKILL')
     await run('ip', ['netns', 'delete', namespace]).catch(() => {})
     await programs.remove()
     await rm(root, { recursive: true, force: true })
   }
 }
 
-async function configure(namespace: string, sources: number): Promise<void> {
+async function configure(namespace: string, sources: readonly string[]): Promise<void> {
   const lines = [
     'ip link set lo up',
     'ip link set own txqueuelen 10000 up',
-    ...Array.from({ length: sources }, (_, index) => `ip address add ${SOURCES}.${1 + index}/32 dev own`),
+    ...sources.map(source => `ip address add ${source}/32 dev own`),
     `ip route add ${ADDRESS}/32 dev own`,
     'echo "1024 65535" >/proc/sys/net/ipv4/ip_local_port_range',
     'for file in /proc/sys/net/ipv4/conf/*/rp_filter; do echo 0 >$file; done',
@@ -112,35 +97,9 @@ async function configure(namespace: string, sources: number): Promise<void> {
   await run(...inNamespace(namespace, '/bin/sh', ['-e', '-c', lines.join('\n')]))
 }
 
-type Command = (line: string) => Promise<SwarmReport>
-
-/** One answer a line, in order. */
-function commander(swarm: ChildProcess): Command {
-  const { stdin, stdout, stderr } = swarm
-  if (stdin === null || stdout === null || stderr === null) throw new Error('the swarm has no pipes')
-  let errors = ''
-  stderr.on('data', chunk => {
-    errors += chunk
-  })
-  const lines = createInterface({ input: stdout })
-  return async line => {
-    const answer = once(lines, 'line')
-    const ended = once(swarm, 'exit').then(() => Promise.reject(new Error(`the clients ended: ${errors}`)))
-    ended.catch(() => {})
-    stdin.write(`${line}\n`)
-    const [text] = (await Promise.race([answer, ended])) as [string]
-    return JSON.parse(text) as SwarmReport
-  }
-}
-
-async function phases(
-  options: SoakOptions,
-  owner: ChildProcess,
-  swarms: readonly Command[],
-): Promise<SoakFigures> {
+async function phases(options: SoakOptions, owner: ChildProcess, swarms: Swarms): Promise<SoakFigures> {
   const { connections, rate, seconds } = options
-  const each = async (line: (part: number) => string): Promise<SwarmReport> =>
-    joined(await Promise.all(swarms.map(command => command(line(1 / swarms.length)))))
+  const each = (line: (part: number) => string) => swarms.tell(line)
   const holding = async (): Promise<Holding> => {
     const answer = once(owner, 'message')
     owner.send('hold')
@@ -178,22 +137,6 @@ async function phases(
     after,
   }
   return { ...figures, faults: faultsOf(figures) }
-}
-
-/** What all swarms saw together. */
-function joined(reports: readonly SwarmReport[]): SwarmReport {
-  const sum = (of: (report: SwarmReport) => number) =>
-    reports.reduce((total, report) => total + of(report), 0)
-  return {
-    opened: sum(({ opened }) => opened),
-    answered: sum(({ answered }) => answered),
-    failed: sum(({ failed }) => failed),
-    refused: sum(({ refused }) => refused),
-    timedOut: sum(({ timedOut }) => timedOut),
-    kept: sum(({ kept }) => kept),
-    worstMs: Math.max(...reports.map(({ worstMs }) => worstMs)),
-    tookMs: Math.max(...reports.map(({ tookMs }) => tookMs)),
-  }
 }
 
 /** Memory that may stay: the arrays of tables that grew, and what is remembered of ended connections for some seconds. */
