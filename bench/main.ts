@@ -2,6 +2,8 @@
 import { Command, InvalidArgumentError } from 'commander'
 import { churnBench } from './churn/command.ts'
 import { conformance } from './conformance/command.ts'
+import { connections } from './connections/command.ts'
+import { storm } from './connections/storm.ts'
 import { crashBench } from './crash.ts'
 import { cyclone } from './cyclone/command.ts'
 import { differential } from './differential/command.ts'
@@ -15,6 +17,7 @@ import type { Result } from './report/result.ts'
 import { scale } from './scale/command.ts'
 import { shift } from './shift/command.ts'
 import { single } from './single.ts'
+import { skew } from './skew/command.ts'
 import { slowClients } from './slow-clients.ts'
 import { soak } from './soak/command.ts'
 import { throughput } from './throughput.ts'
@@ -97,6 +100,54 @@ published(
     .option('--rounds <n>', 'counted rounds of each system', rounds, 3)
     .option('--only <text>', 'only systems whose name holds this', ''),
   cyclone,
+)
+
+published(
+  program
+    .command('connections')
+    .summary('CPU of a connection for each request, beside proxies')
+    .description(
+      'accepting and handing over a connection for each request: rate, and CPU of the machine in front and of the nodes, beside HAProxy (TCP and HTTP) and nginx',
+    )
+    .option('--nodes <n>', 'behind each', number(1, 32), 2)
+    .option('--connections <n>', 'at a time', number(1, 4_096), 64)
+    .option('--rate <n>', 'connections a second of the paced rounds', number(1, 100_000), 2_000)
+    .option('--seconds <n>', 'length of each round', seconds, 4)
+    .option('--warm <n>', 'seconds before the first of each system', seconds, 4)
+    .option('--rounds <n>', 'counted rounds of each system', rounds, 3)
+    .option('--only <text>', 'only systems whose name holds this', ''),
+  connections,
+)
+
+published(
+  program
+    .command('storm')
+    .summary('100,000 idle connections that all move at once')
+    .description('a node with very many idle connections of the kernel’s own is emptied, and each is asked')
+    .option('--connections <n>', 'idle ones', number(1, 250_000), 100_000)
+    .option('--nodes <n>', 'of which one has them all', number(2, 32), 3)
+    .option('--rate <n>', 'opened a second', number(1, 20_000), 2_500)
+    .option('--rest <n>', 'seconds before and after it', seconds, 5)
+    .option('--rounds <n>', 'clusters, one after the other', rounds, 1),
+  storm,
+)
+
+published(
+  program
+    .command('skew')
+    .summary('few connections or files that want most, by load and size')
+    .description(
+      'Zipf’s law with exponent 1.2 over connections, and over files: p99 by load, and the share of the ideal throughput by size, where connections move by load and where not',
+    )
+    .option('--nodes <n>', 'of which each has a link', number(2, 32), 4)
+    .option('--rate <mbit>', 'of each link', number(1, 1_000), 20)
+    .option('--connections <n>', 'kept ones', number(1, 4_096), 128)
+    .option('--objects <n>', 'files', number(1, 10_000), 200)
+    .option('--seconds <n>', 'length of each load', seconds, 4)
+    .option('--warm <n>', 'seconds before the first', number(1, 600), 12)
+    .option('--rounds <n>', 'counted rounds of each system', rounds, 1)
+    .option('--only <text>', 'only experiments whose name holds this, as "hot object by size"', ''),
+  skew,
 )
 
 program

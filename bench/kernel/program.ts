@@ -11,7 +11,7 @@ import { REPOSITORY } from '../local-cluster.ts'
 import { inNamespace, run } from '../process.ts'
 
 type Arguments = Readonly<Record<string, number | string>>
-export type Program = 'peer' | 'swarm' | 'repair' | 'watch'
+export type Program = 'peer' | 'swarm' | 'repair' | 'watch' | 'load'
 
 /** Why none can be compiled, or undefined. */
 export function whyNoCompiler(): string | undefined {
@@ -30,7 +30,7 @@ export class Programs {
     const folder = await mkdtemp(join(tmpdir(), 'gyre-kernel-'))
     for (const program of programs) {
       const source = join(REPOSITORY, 'bench', 'kernel', `${program}.c`)
-      await run('cc', ['-O2', '-o', join(folder, program), source])
+      await run('cc', ['-O2', '-o', join(folder, program), source, '-lm'])
     }
     return new Programs(folder)
   }
