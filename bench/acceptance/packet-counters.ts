@@ -6,7 +6,7 @@ const TABLE = 'gyre_acceptance'
 const QUIET_MS = 700
 const QUIET_TIMEOUT_MS = 20_000
 
-async function nft(namespace: string, text: string): Promise<string> {
+export async function nft(namespace: string, text: string): Promise<string> {
   const [command, args] = inNamespace(namespace, 'nft', ['-j', '-f', '-'])
   return new Promise((resolve, reject) => {
     // Text is read as JSON under -j, and does nothing: rules go in without it.
@@ -92,20 +92,29 @@ export async function stopLosing(namespace: string): Promise<void> {
   await nft(namespace, `delete table netdev ${TABLE}_loss\n`)
 }
 
-/** Keeps the server's FINs on the way to these ports of the client, until they may pass. */
-export async function stopFins(namespace: string, ports: readonly number[]): Promise<void> {
+/**
+ * Keeps segments on the way until they may pass: the server's FINs to the local ports `fins` of the client, and the client's
+ * acknowledgements, that of the handshake among them, from `acks`.
+ */
+export async function keepBack(
+  namespace: string,
+  fins: readonly number[],
+  acks: readonly number[],
+): Promise<void> {
   await nft(
     namespace,
-    `table inet ${TABLE}_fins {
-  chain in { type filter hook input priority 0; policy accept; tcp dport { ${ports.join(', ')} } tcp flags & fin == fin drop
+    `table inet ${TABLE}_kept {
+  chain in { type filter hook input priority 0; policy accept; tcp dport { ${fins.join(', ')} } tcp flags & fin == fin drop
+  }
+  chain out { type filter hook output priority 0; policy accept; tcp sport { ${acks.join(', ')} } tcp flags & (syn | ack) == ack drop
   }
 }
 `,
   )
 }
 
-export async function passFins(namespace: string): Promise<void> {
-  await nft(namespace, `delete table inet ${TABLE}_fins\n`)
+export async function letPass(namespace: string): Promise<void> {
+  await nft(namespace, `delete table inet ${TABLE}_kept\n`)
 }
 
 /** Counts RST segments that reach the namespace. Its own, for what still comes for a socket it has closed, are no fault. */

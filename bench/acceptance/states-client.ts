@@ -3,12 +3,21 @@
  * shifted in, over both families. It prints one line when all stand there, goes on when a line comes in, and prints what came
  * of each. Arguments: the two hosts, the port, and the folder of the files that are served.
  */
-import { readFileSync } from 'node:fs'
+import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { connect, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type FileName, STATE_FILES } from './states.ts'
+import {
+  ACK_PORTS,
+  APP_FILE,
+  APP_PORT,
+  FIN_PORTS,
+  type FileName,
+  GO_FILE,
+  HEAD_FIRST,
+  STATE_FILES,
+} from './states.ts'
 
 const UPLOAD_OCTETS = 960 * 1024
 const UPLOAD_PIECE = 8 * 1024
@@ -16,7 +25,7 @@ const UPLOAD_EVERY_MS = 20
 /** A request has its answer on the way by then. */
 const ANSWERED_MS = 200
 /** Everything is over by then, or never will be. */
-const TIMEOUT_MS = 20_000
+const TIMEOUT_MS = 60_000
 
 export interface StateReport {
   readonly name: string
@@ -30,6 +39,8 @@ export interface StateReport {
 }
 
 const [host4 = '', host6 = '', port = '', folder = ''] = process.argv.slice(2)
+const GO = join(folder, GO_FILE)
+rmSync(GO, { force: true })
 const files = new Map(STATE_FILES.map(name => [name, readFileSync(join(folder, name))]))
 
 /** One connection, and the responses that it must bring. */
@@ -48,13 +59,14 @@ class Line {
   #ended = false
   #wake: () => void = () => {}
 
-  constructor(host: string, localPort: number | undefined) {
+  constructor(host: string, remotePort: number, localPort: number | undefined) {
     const local = localPort === undefined ? {} : { localPort }
-    this.socket = connect({ host, port: Number(port), allowHalfOpen: true, ...local })
+    this.socket = connect({ host, port: remotePort, allowHalfOpen: true, ...local })
     this.socket.setNoDelay(true)
     // A socket that is closed does not know it any more.
     this.socket.once('connect', () => {
       this.#localPort = this.socket.localPort ?? 0
+      this.#wake()
     })
     this.socket.on('data', octets => this.#read(octets))
     this.socket.on('end', () => {
@@ -62,6 +74,10 @@ class Line {
       this.#wake()
     })
     this.socket.on('error', error => this.#fail(error.message))
+  }
+
+  get isConnected(): boolean {
+    return this.#localPort > 0
   }
 
   ask(name: FileName, fields = ''): void {
@@ -159,8 +175,10 @@ function requestOf(name: FileName, fields = ''): string {
 }
 
 interface Case {
-  /** Where a rule of the packet filter has to know it; the family is added. */
-  readonly localPort?: number
+  /** Where a rule of the packet filter has to know it: one for each family. */
+  readonly localPorts?: readonly number[]
+  /** The application's; without it the site's. */
+  readonly port?: number
   readonly first?: false
   begin(line: Line): Promise<void> | void
   goOn(line: Line): Promise<void> | void
@@ -180,7 +198,32 @@ const HALF_RECEIVED: Case = {
   },
 }
 
+/** A request to the application, which answers when it may. */
+function held(fields = ''): Case {
+  return {
+    port: APP_PORT,
+    first: false,
+    begin: async line => {
+      line.ask(APP_FILE, fields)
+      await sleep(ANSWERED_MS)
+    },
+    goOn: line => {
+      line.measure()
+      writeFileSync(GO, '')
+    },
+  }
+}
+
 const CASES: Readonly<Record<string, Case>> = {
+  'SYN just accepted': {
+    localPorts: ACK_PORTS,
+    first: false,
+    begin: line => line.until(() => line.isConnected),
+    goOn: line => {
+      line.measure()
+      line.ask('small.bin')
+    },
+  },
   'accepted, request half received': {
     first: false,
     ...HALF_RECEIVED,
@@ -190,6 +233,8 @@ const CASES: Readonly<Record<string, Case>> = {
     goOn: line => line.ask('small.bin'),
   },
   'request half received': HALF_RECEIVED,
+  'request complete': held(),
+  'head sent': held(HEAD_FIRST),
   'mid-response': {
     begin: async line => {
       line.ask('large.bin')
@@ -245,7 +290,7 @@ const CASES: Readonly<Record<string, Case>> = {
     },
   },
   'FIN in flight': {
-    localPort: 50_000,
+    localPorts: FIN_PORTS.slice(0, 2),
     // What comes with the FIN is kept on the way with it.
     begin: async line => {
       line.ask('small.bin', CLOSE)
@@ -257,7 +302,7 @@ const CASES: Readonly<Record<string, Case>> = {
     },
   },
   'the last FIN in flight': {
-    localPort: 50_002,
+    localPorts: FIN_PORTS.slice(2),
     begin: async line => {
       line.ask('small.bin')
       line.socket.end()
@@ -295,9 +340,9 @@ async function begin(one: Case, line: Line): Promise<void> {
 }
 
 const lines = Object.entries(CASES).flatMap(([name, one]) =>
-  ([4, 6] as const).map(family => {
-    const local = one.localPort === undefined ? undefined : one.localPort + (family === 6 ? 1 : 0)
-    return { name, family, one, line: new Line(family === 4 ? host4 : host6, local) }
+  ([4, 6] as const).map((family, index) => {
+    const line = new Line(family === 4 ? host4 : host6, one.port ?? Number(port), one.localPorts?.[index])
+    return { name, family, one, line }
   }),
 )
 const reports = () => lines.map(({ name, family, line }) => line.report(name, family))

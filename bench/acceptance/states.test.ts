@@ -12,11 +12,12 @@ import type { ConnectionReport } from '../../dispatcher/admin/api.ts'
 import { AdminClient } from '../../dispatcher/admin/client.ts'
 import { type ClusterState, REPOSITORY, withCluster } from '../local-cluster.ts'
 import { inNamespace, run } from '../process.ts'
-import { countResets, loseRandomly, passFins, readResets, stopFins, stopLosing } from './packet-counters.ts'
-import { FIN_PORTS, LARGE_OCTETS, STATE_FILES } from './states.ts'
+import { countResets, keepBack, letPass, loseRandomly, readResets, stopLosing } from './packet-counters.ts'
+import { ACK_PORTS, FIN_PORTS, FOLDER_VARIABLE, LARGE_OCTETS, STATE_FILES } from './states.ts'
 import type { StateReport } from './states-client.ts'
 
 const asRoot = process.getuid?.() === 0 ? describe : describe.skip
+const APP = join(REPOSITORY, 'dist', 'bench', 'acceptance', 'states-app.js')
 const MOVING_MS = 2_500
 /** So many at least of every connection that moves, however long that takes. */
 const LEAST_SHIFTS = 10
@@ -28,9 +29,12 @@ const MAX_STALL_MS = 500
 
 /** What the server's end says of each state (RFC 9293 §3.3.2); the dispatcher's own are not an operator's to move. */
 const STATES: Readonly<Record<string, { readonly state: string; readonly stays?: true }>> = {
+  'SYN just accepted': { state: 'SYN-RECEIVED', stays: true },
   'accepted, request half received': { state: 'ESTABLISHED', stays: true },
   'idle keep-alive': { state: 'ESTABLISHED' },
   'request half received': { state: 'ESTABLISHED' },
+  'request complete': { state: 'ESTABLISHED' },
+  'head sent': { state: 'ESTABLISHED' },
   'mid-response': { state: 'ESTABLISHED' },
   'pipelined requests': { state: 'ESTABLISHED' },
   'window closed': { state: 'ESTABLISHED' },
@@ -103,10 +107,15 @@ async function reached(
   }
 }
 
+/** What is done to all connections, again and again, while they stand in their states. */
+type Act = (turn: number) => Promise<unknown>
+
+const NOTHING: Act = () => new Promise(resolve => setTimeout(resolve, 50))
+
 /** One round: every state is reached, all is moved for a while or nothing, and the clients go on. */
-async function round(state: ClusterState, root: string, owners: readonly number[]): Promise<Round> {
+async function round(state: ClusterState, root: string, act: Act): Promise<Round> {
   const admin = new AdminClient(state.admin, state.token)
-  await stopFins(state.clientNamespace, FIN_PORTS)
+  await keepBack(state.clientNamespace, FIN_PORTS, ACK_PORTS)
   const client = new StatesClient(state, root)
   try {
     const begun = await client.reports()
@@ -117,20 +126,17 @@ async function round(state: ClusterState, root: string, owners: readonly number[
     const began = performance.now()
     const isDone = () =>
       performance.now() - began >
-      (owners.length > 0 && tooFew(begun, before, after) ? MAX_MOVING_MS : MOVING_MS)
+      (act !== NOTHING && tooFew(begun, before, after) ? MAX_MOVING_MS : MOVING_MS)
     for (; !isDone(); orders++) {
-      const to = owners[orders % owners.length]
-      if (to === undefined) await new Promise(resolve => setTimeout(resolve, 50))
-      else {
-        await admin.shift({ connection: 'all', to: `${to}` })
-        after = await listed(admin)
-      }
+      await act(orders)
+      after = await listed(admin)
     }
-    await passFins(state.clientNamespace)
+    await letPass(state.clientNamespace)
     client.goOn()
     return { reports: await client.reports(), before, after, orders }
   } finally {
     client.end()
+    await admin.close()
   }
 }
 
@@ -160,6 +166,41 @@ function expectWhole({ reports, before, after, orders }: Round, isMoved: boolean
   }
 }
 
+function expectNoStall(moved: readonly StateReport[], control: readonly StateReport[]): void {
+  for (const { name, family, longestGapMs } of moved) {
+    // What the rule of the packet filter keeps back comes when its sender repeats it the next time.
+    if (name.includes('FIN in flight')) continue
+    const unmoved = control.find(other => other.name === name && other.family === family)
+    const stall = longestGapMs - (unmoved?.longestGapMs ?? 0)
+    expect([name, family, stall < MAX_STALL_MS, longestGapMs]).toEqual([name, family, true, longestGapMs])
+  }
+}
+
+/** The ways in which all connections are moved among owners. */
+function waysOf({ admin, token, roles }: ClusterState, owners: readonly number[]) {
+  // A client asks one thing after the other.
+  const [first, second] = [new AdminClient(admin, token), new AdminClient(admin, token)]
+  const gateway = roles.find(({ role }) => role === 'gateway')?.pid as number
+  const to = (client: AdminClient, turn: number) =>
+    client.shift({ connection: 'all', to: `${owners[turn % owners.length]}` })
+  const inTurn: Act = turn => to(first, turn)
+  /** Whoever owns them is told to give them to two others at once, of which one has some of them already. */
+  const atOnce: Act = turn => Promise.all([to(first, turn), to(second, turn + 1)])
+  /** At first while the gateway's process takes nothing. */
+  const gatewayStopped = async (isMoved: boolean, turn: number): Promise<unknown> => {
+    if (turn > 0) return atOnce(turn)
+    process.kill(gateway, 'SIGSTOP')
+    try {
+      const report = await to(first, turn)
+      expect(report.shifted > 0).toBe(isMoved)
+      return report
+    } finally {
+      process.kill(gateway, 'SIGCONT')
+    }
+  }
+  return { inTurn, gatewayStopped }
+}
+
 asRoot(`a shift in every state${process.getuid?.() === 0 ? '' : ' (skipped: it needs root)'}`, () => {
   let root = ''
 
@@ -173,43 +214,44 @@ asRoot(`a shift in every state${process.getuid?.() === 0 ? '' : ' (skipped: it n
 
   const flags = (...more: string[]) => {
     const addresses = { vip: '10.77.124.1', vip6: 'fd77:124::1', admin: '127.0.0.1:8924' }
-    return { name: 'gyre-ts', ...addresses, nodes: 2, root, more: ['--link-rate', '200mbit', ...more] }
+    return {
+      ...{ name: 'gyre-ts', ...addresses, nodes: 2, root },
+      more: ['--link-rate', '200mbit', '--app', APP, ...more],
+      environment: { [FOLDER_VARIABLE]: root },
+    }
   }
 
-  async function expectUnmoved(state: ClusterState, owners: readonly number[]): Promise<void> {
-    const control = await round(state, root, [])
+  async function expectUnmoved(state: ClusterState, acts: readonly Act[]): Promise<void> {
+    const control = await round(state, root, NOTHING)
     expectWhole(control, false)
-    const moved = await round(state, root, owners)
-    expectWhole(moved, true)
-    for (const { name, family, longestGapMs } of moved.reports) {
-      // What the rule of the packet filter keeps back comes when its sender repeats it the next time.
-      if (name.includes('FIN in flight')) continue
-      const unmoved = control.reports.find(other => other.name === name && other.family === family)
-      const stall = longestGapMs - (unmoved?.longestGapMs ?? 0)
-      expect([name, family, stall < MAX_STALL_MS, longestGapMs]).toEqual([name, family, true, longestGapMs])
+    for (const act of acts) {
+      const moved = await round(state, root, act)
+      expectWhole(moved, true)
+      expectNoStall(moved.reports, control.reports)
     }
   }
 
   it('among machines and instances of one machine, with and without timestamps, and while packets are lost', async () => {
     await withCluster(flags('--instances', '2'), async state => {
       // To another instance of the machine, to another machine, round in a chain, and back to where it was before.
-      const owners = [1, 2, 3, 2, 4, 1, 3]
+      const { inTurn, gatewayStopped } = waysOf(state, [1, 2, 3, 2, 4, 1, 3])
       await countResets(state.clientNamespace)
-      await expectUnmoved(state, owners)
+      await expectUnmoved(state, [inTurn, turn => gatewayStopped(true, turn)])
       await run(...inNamespace(state.clientNamespace, 'sysctl', ['-qw', 'net.ipv4.tcp_timestamps=0']))
-      await expectUnmoved(state, owners)
+      // Without timestamps nothing moves that the gateway is not told of.
+      await expectUnmoved(state, [inTurn, turn => gatewayStopped(false, turn)])
       await run(...inNamespace(state.clientNamespace, 'sysctl', ['-qw', 'net.ipv4.tcp_timestamps=1']))
       await loseRandomly(state.clientNamespace, 'eth0', 1)
-      expectWhole(await round(state, root, owners), true)
+      expectWhole(await round(state, root, inTurn), true)
       await stopLosing(state.clientNamespace)
       expect(await readResets(state.clientNamespace)).toBe(0)
     })
-  }, 120_000)
+  }, 180_000)
 
   it('of clones, whose packets come through the dispatcher', async () => {
     await withCluster(flags('--mode', 'clone'), async state => {
       await countResets(state.clientNamespace)
-      expectWhole(await round(state, root, [1, 2]), true)
+      expectWhole(await round(state, root, waysOf(state, [1, 2]).inTurn), true)
       expect(await readResets(state.clientNamespace)).toBe(0)
     })
   }, 120_000)
