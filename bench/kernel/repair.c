@@ -31,7 +31,7 @@
 
 /* Kinds of TCP's options (RFC 9293 §3.2, RFC 7323, RFC 2018); glibc's header has them, and conflicts with the kernel's. */
 enum { TCPOPT_MAXSEG = 2, TCPOPT_WINDOW = 3, TCPOPT_SACK_PERMITTED = 4, TCPOPT_TIMESTAMP = 8 };
-enum { MAX_QUEUE = 8 << 20, MAX_HEAD = 4096, MAX_LINE = 128, SEND_BUFFER = 4 << 20 };
+enum { MAX_QUEUE = 8 << 20, MAX_HEAD = 4096, MAX_LINE = 128, SEND_BUFFER = 4 << 20, LINGER_MS = 2 };
 
 /* What travels; `unsent` and `queued` octets of the send queue, and `unread` ones, follow. */
 typedef struct {
@@ -50,7 +50,7 @@ static size_t head_octets;
 static uint64_t position, end, body;
 static char response[256];
 static size_t response_octets, response_at;
-static int ahead, listener = -1, connection = -1, orders_listener, orders = -1, peer, routes;
+static int ahead, listener = -1, connection = -1, left = -1, orders_listener, orders = -1, peer, routes;
 static uint32_t gateway_hop;
 static struct in_addr service;
 static int64_t began, done, owned;
@@ -164,8 +164,7 @@ static void move_away(void) {
   write_all(peer, queue, state.queued + state.unread);
   char told;
   read_all(peer, &told, 1);
-  /* In repair mode it goes without a word to the client. */
-  close(connection);
+  left = connection;
   connection = -1;
   moved_queued = queued;
   done = now_ns();
@@ -200,8 +199,16 @@ static void settle(void) {
   set(connection, IPPROTO_TCP, TCP_NOTSENT_LOWAT, ahead);
 }
 
+/* What was on its way here when the gateway was told would be answered by a reset if nothing were left of the connection. */
+static void forget(void) {
+  /* In repair mode it goes without a word to the client. */
+  if (left >= 0) close(left);
+  left = -1;
+}
+
 static void restore(void) {
   state_t state;
+  forget();
   read_all(peer, &state, sizeof state);
   position = state.position;
   end = state.end;
@@ -411,7 +418,9 @@ int main(int argc, char **argv) {
                             {.fd = peer, .events = POLLIN},
                             {.fd = connection, .events = POLLIN | (is_busy() ? POLLOUT : 0)},
                             {.fd = connection < 0 ? listener : -1, .events = POLLIN}};
-    if (poll(wait, 4, -1) < 0 && errno != EINTR) die("poll");
+    const int events = poll(wait, 4, left < 0 ? -1 : LINGER_MS);
+    if (events < 0 && errno != EINTR) die("poll");
+    if (events == 0) forget();
     if (wait[1].revents) {
       if (wait[1].revents & (POLLHUP | POLLERR)) exit(0);
       restore();

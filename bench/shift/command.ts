@@ -39,7 +39,10 @@ export async function shift(options: ShiftOptions): Promise<Result> {
       goals: goalsOf,
       noise,
     }
-    return await publish(measured, options)
+    const result = await publish(measured, options)
+    const failures = results.filter(one => 'failed' in one).length
+    if (failures > 0) throw new Error(`${failures} of ${results.length} rows failed`)
+    return result
   } finally {
     progress.stop()
   }
@@ -61,7 +64,7 @@ export async function measure(
         for (const system of SYSTEMS) {
           progress.say(`${scenario.name}: ${system}`)
           meter.begin()
-          results.push(await one(place, system, scenario))
+          results.push(await one(place, system, scenario).catch(failed(system, scenario)))
           noise.push(meter.read())
           progress.step()
         }
@@ -71,6 +74,14 @@ export async function measure(
   } finally {
     await programs.remove()
     await rm(folder, { recursive: true, force: true })
+  }
+}
+
+/** It costs its row, and not those that were measured before. */
+function failed(system: SystemName, { name }: Scenario): (error: Error) => ShiftResult {
+  return error => {
+    process.stderr.write(`${name}: ${system}: ${error.message}\n`)
+    return { system, failed: name }
   }
 }
 

@@ -6,6 +6,8 @@ import type { SystemName } from './systems.ts'
 export type ShiftResult = { readonly system: SystemName } & (
   | { readonly figures: Figures }
   | { readonly full: FullFigures }
+  /** The scenario that came to no end. */
+  | { readonly failed: string }
 )
 
 export const COLUMNS: readonly Column[] = [
@@ -28,6 +30,7 @@ export const COLUMNS: readonly Column[] = [
 /** One round each: the moves within it are what percentiles are of. */
 export function rowsOf(results: readonly ShiftResult[]): Row[] {
   return results.map(result => {
+    if ('failed' in result) return { group: result.failed, system: result.system, figures: {}, errors: 1 }
     const [group, values] =
       'figures' in result
         ? [result.figures.scenario, valuesOf(result.figures)]

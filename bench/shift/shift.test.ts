@@ -11,11 +11,11 @@ const where = lacking === undefined ? describe : describe.skip
 where(`shifts beside TCP_REPAIR${lacking === undefined ? '' : ` (skipped: ${lacking})`}`, () => {
   it('happen in every scenario, and each octet arrives', async () => {
     const { results } = await measure(scenarios(MOVES, 1, MOVES))
-    const moved = results.map(result => [
-      result.system,
-      'figures' in result ? result.figures.scenario : 'full speed',
-      'figures' in result ? result.figures.moves : Math.min(MOVES, result.full.moves),
-    ])
+    const moved = results.map(result => {
+      if ('failed' in result) return [result.system, result.failed, 0]
+      if ('full' in result) return [result.system, 'full speed', Math.min(MOVES, result.full.moves)]
+      return [result.system, result.figures.scenario, result.figures.moves]
+    })
     const names = scenarios(MOVES, 1, MOVES).map(({ name }) => name)
     expect(moved).toEqual(names.flatMap(name => ['gyre', 'TCP_REPAIR'].map(system => [system, name, MOVES])))
     for (const result of results) {
@@ -51,6 +51,12 @@ describe('figures', () => {
       controlGap: 1,
       stalls: 1,
     })
+  })
+
+  it('are none where a scenario came to no end, and the other rows stay', () => {
+    const rows = rowsOf([{ system: 'TCP_REPAIR', failed: 'upload' }])
+    expect(rows).toEqual([{ group: 'upload', system: 'TCP_REPAIR', figures: {}, errors: 1 }])
+    expect(goalsOf(rows).every(({ value }) => !(value > 0))).toBe(true)
   })
 
   it('are rows by scenario and system, from which it follows what was reached', () => {
