@@ -78,6 +78,12 @@ import { mustStay } from './stay.ts'
 const MAX_QUEUED_CHUNKS = 128
 /** The same of octets that are kept for the client itself: far below what a send queue takes at all. */
 const MAX_QUEUED_OCTETS = 262_144
+/**
+ * Octets in the send queue behind which the next pipelined request waits unread, where they are also more than can be in flight:
+ * nothing is sent the later for it, for the acknowledgement that makes room comes first; a request can still be placed; and
+ * its response's head is no part yet of what a shift carries. Enough of it that a disk can be read meanwhile.
+ */
+const MAX_AHEAD_OCTETS = 1024 * 1024
 /** Superseded versions kept for connections on their way here; each is held by its send queue afterwards. */
 const MAX_KEPT_VERSIONS = 64
 
@@ -374,6 +380,7 @@ export class Site implements Application {
       // The next acknowledgement comes back here.
       if (queuedChunks(connection.tcb) >= MAX_QUEUED_CHUNKS) return
       if (connection.tcb.sendQueue.ownedOctets >= MAX_QUEUED_OCTETS) return
+      if (state.body.phase === 'done' && isFarAhead(connection.tcb)) return
       if (state.trail !== undefined && state.trail.pending.length >= MAX_PENDING) return
       if (!this.#readOne(connection, state, now)) break
     }
@@ -544,6 +551,10 @@ function awaitedOf(tcb: Tcb, state: SiteState): Awaited {
 /** References in the send queue. */
 function queuedChunks(tcb: Tcb): number {
   return tcb.sendQueue.tail - tcb.sendQueue.head
+}
+
+function isFarAhead({ sendQueue, congestion }: Tcb): boolean {
+  return sendQueue.octets > Math.max(MAX_AHEAD_OCTETS, congestion.cwnd)
 }
 
 /** What is left of a connection in TIME-WAIT, the same for all of them: there are more of these than of all others. */

@@ -62,6 +62,26 @@ describe('a cluster at rest', () => {
     succeeded(client)
   })
 
+  it('leaves a pipelined request unread behind more than can be sent at once, and its response is not the later for it', () => {
+    const took = [true, false].map(pipelined => {
+      const sim = cluster({ seed: 3, files: { '/huge.bin': 4_000_000, '/a.css': 20_000 } })
+      const exchanges = ['/huge.bin', '/huge.bin', '/a.css'].map(path => exchangeOf(sim.files, path))
+      const client = sim.client({ exchanges, pipelined })
+      let most = 0
+      const isDone = () => {
+        most = Math.max(most, sim.ownerOf(client)?.connection.tcb.sendQueue.octets ?? 0)
+        return client.done
+      }
+      expect(sim.runUntil(isDone, 60_000)).toBe(true)
+      succeeded(client)
+      // One response, and a second behind what is left of it.
+      expect(most).toBeGreaterThan(3_900_000)
+      expect(most).toBeLessThan(5_200_000)
+      return sim.now
+    })
+    expect(took[0]).toBeLessThanOrEqual(took[1] as number)
+  })
+
   it('shifts a kept-alive connection to the node that holds the next file', () => {
     const sim = cluster({ seed: 4 })
     const warm = sim.client({ exchanges: [exchangeOf(sim.files, '/a.css')] })
