@@ -47,6 +47,8 @@ export interface DispatcherWorld {
   transmit(batch: PacketBatch): void
   send(to: number, envelope: unknown[]): boolean
   sendDroppable(to: number, envelope: unknown[]): boolean
+  /** What was sent to an owner leaves at once. */
+  hasten?(to: number): void
   /** A uniformly distributed int32. */
   random(): number
   now(): number
@@ -128,6 +130,7 @@ export class DispatcherCore {
         transmit: batch => world.transmit(batch),
         send: (to, envelope) => world.send(to, envelope),
         sendDroppable: (to, envelope) => world.sendDroppable(to, envelope),
+        hasten: to => world.hasten?.(to),
         random: () => world.random(),
         nowSecond: () => world.nowSecond(),
         wallMs: () => world.wallMs(),

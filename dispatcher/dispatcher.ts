@@ -124,6 +124,7 @@ class Dispatcher implements RunningRole {
           return this.#mesh.send(to, envelope)
         },
         sendDroppable: (to, envelope) => this.#mesh.sendDroppable(to, envelope),
+        hasten: to => this.#mesh.link(to)?.flush(),
         random: () => randomBytes(4).readInt32LE(),
         now,
         nowSecond: () => Math.floor(Date.now() / 1000),

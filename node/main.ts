@@ -129,6 +129,7 @@ export async function runNode(options: NodeOptions, configuration: Configuration
         return mesh.send(to, envelope)
       },
       sendDroppable: (to, envelope) => mesh.sendDroppable(to, envelope),
+      hasten: to => mesh.link(to)?.flush(),
       reachable: to => mesh.isUp(to),
       random: () => randomBytes(4).readInt32LE(),
       now,

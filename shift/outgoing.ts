@@ -65,6 +65,8 @@ export interface OutgoingHost {
   /** Stops the connection and returns its state; it is thawed by `thaw`. */
   freeze(connection: number, now: number): unknown
   thaw(connection: number, now: number): void
+  /** Has what was sent to `to` leave now, and not when the caller is done: the client waits for it. */
+  hasten(to: number): void
   /** COMMIT is on its way: from now on only forward what still arrives. */
   release(connection: number, epoch: number, to: number, now: number): void
   /** The target refused after COMMIT without ever having transmitted: the frozen connection is ours again. */
@@ -196,7 +198,10 @@ export class OutgoingShifts {
     while (this.#unprepared.length > 0) {
       const shifts = this.#unprepared
       this.#unprepared = []
-      for (const shift of shifts) if (this.#shifts.get(shift.connection) === shift) this.#commit(shift, now)
+      // What one costs us afterwards would keep it waiting; many leave together.
+      const alone = shifts.length === 1
+      for (const shift of shifts)
+        if (this.#shifts.get(shift.connection) === shift) this.#commit(shift, now, alone)
     }
   }
 
@@ -309,7 +314,7 @@ export class OutgoingShifts {
     } else this.#commit(shift, now)
   }
 
-  #commit(shift: Shift, now: number): void {
+  #commit(shift: Shift, now: number, alone = true): void {
     const requirements = this.#host.requirements(shift.connection)
     if (requirements === undefined) return this.#abort(shift, 'CLOSED', now)
     if (!requirements.needs.every(need => shift.needs.includes(need))) {
@@ -330,6 +335,7 @@ export class OutgoingShifts {
     }
     // The single point of no return: once this returns true, the target may own the connection.
     if (!this.#host.send(shift.to, commit)) return this.#abort(shift, 'TARGET_DOWN', now)
+    if (alone) this.#host.hasten(shift.to)
     shift.phase = 'committed'
     shift.commit = commit
     shift.committedAt = now

@@ -26,7 +26,14 @@ const TARGET = 2
 /** The source's tables, as small as they can be: one connection and what happened to it. */
 function source(needs: () => readonly string[] = () => ['/a'], steering = false) {
   const sent: ShiftMessage[] = []
-  const state = { owned: true, frozen: false, up: true, steerings: 0, reclaimed: () => {} }
+  const state = {
+    owned: true,
+    frozen: false,
+    up: true,
+    steerings: 0,
+    reclaimed: () => {},
+    hastened: [] as boolean[],
+  }
   const host: OutgoingHost = {
     send: (_to, message) => {
       if (state.up) sent.push(message)
@@ -47,6 +54,9 @@ function source(needs: () => readonly string[] = () => ['/a'], steering = false)
     },
     thaw: () => {
       state.frozen = false
+    },
+    hasten: () => {
+      state.hastened.push(state.owned)
     },
     release: () => {
       state.owned = false
@@ -409,6 +419,19 @@ describe('a shift without PREPARE', () => {
     expect(shifts.commits).toBe(false)
     shifts.receive(TARGET, { type: 'SHIFTED', connection: 7, epoch: 1, confirmed: true }, 3)
     expect(results).toEqual([{ ok: true, confirmed: true, ms: 3, preparedMs: 0, pauseMs: 3 }])
+  })
+
+  it('leaves at once where it is alone, before its release; with others in one frame', () => {
+    const { shifts, state, start } = source()
+    start(1, 0, true)
+    shifts.commit(0)
+    expect(state.hastened).toEqual([true])
+    const many = source()
+    many.start(1, 0, true)
+    many.shifts.start(8, 1, FLOW, TARGET, 0, () => {}, true)
+    many.shifts.commit(0)
+    expect(many.sent.map(({ type }) => type)).toEqual(['COMMIT', 'ABORT'])
+    expect(many.state.hastened).toEqual([])
   })
 
   it('is given back by a refusal, and may be tried again with PREPARE', () => {

@@ -57,6 +57,8 @@ export interface NodeWorld {
   transmit(batch: PacketBatch): void
   send(to: number, envelope: unknown[]): boolean
   sendDroppable(to: number, envelope: unknown[]): boolean
+  /** What was sent to an owner leaves at once. */
+  hasten?(to: number): void
   reachable(id: number): boolean
   /** A uniformly distributed int32. */
   random(): number
@@ -144,6 +146,7 @@ export class NodeCore {
         transmit: batch => world.transmit(batch),
         send: (to, envelope) => world.send(to, envelope),
         sendDroppable: (to, envelope) => world.sendDroppable(to, envelope),
+        hasten: to => world.hasten?.(to),
         random: () => world.random(),
         nowSecond: () => world.nowSecond(),
         wallMs: () => world.nowSecond() * 1000,

@@ -28,6 +28,8 @@ export interface OwnerEnvironment {
   send(to: number, envelope: unknown[]): boolean
   /** The same for what may be lost, as packets may. */
   sendDroppable(to: number, envelope: unknown[]): boolean
+  /** What was sent to an owner leaves at once, where it would wait for us to be done. */
+  hasten?(to: number): void
   /** A uniformly distributed int32. */
   random(): number
   /** Wall clock in whole seconds. */

@@ -71,6 +71,7 @@ export class OwnerShifts {
       unsteer: (id, epoch) => this.#steer(id, epoch, owner.config.id),
       freeze: (id, now) => this.#freeze(id, now),
       thaw: id => this.#thaw(id),
+      hasten: to => owner.environment.hasten?.(to),
       release: (id, epoch, to, now) => this.#release(id, epoch, to, now),
       reclaim: (id, epoch, now) => this.#reclaim(id, epoch, now),
     })
