@@ -239,6 +239,7 @@ export class DispatcherCore {
     if (restarted && this.#isFirst) this.#forget(member.id, now)
     else if (restarted) this.directory.forget(member.id)
     this.members.up(member)
+    this.records.linked(member.id, now)
     this.owner.peerUp(member.id, restarted, now)
     this.#tellRoster([member.id])
     this.#tellChange([member], [], member.id)
@@ -298,6 +299,7 @@ export class DispatcherCore {
     this.#sweepAt = now + SWEEP_MS
     this.directory.expire(now)
     this.recovery.sweep()
+    this.records.sweep(now)
     for (const { id } of this.dispatchers.dead(now)) this.dispatchers.remove(id)
     const dead = this.members.dead(now)
     for (const member of dead) {
@@ -377,6 +379,8 @@ export class DispatcherCore {
         if (message.reset) this.directory.forget(from)
         for (const path of message.paths) this.directory.add(from, path)
         return
+      case 'WHOLE':
+        return this.records.whole(from, this.#world.now())
       case 'GONE':
         for (const path of message.paths) this.directory.remove(from, path)
         return

@@ -1,13 +1,20 @@
 /**
  * The birth records of a dispatcher: which owner each connection lives at, so that a packet without a usable timestamp
  * (an RST, an ICMP error, a client without the option) finds its way. A record is a forward of the dispatcher's owner that
- * lives as long as the connection. Told after the fact by the owners, and told whole again on every new link.
+ * lives as long as the connection. Told after the fact by the owners, and told whole again on every new link: what a link took
+ * with it, or other dispatchers alone heard, is seen by that.
  */
 import type { RecordMessage } from '../node/server/record-messages.ts'
 import { Forward } from '../node/stack/connection.ts'
 import type { ClosedMessage, Owned, OwnedMessage } from '../node/stack/messages.ts'
 import type { Owner } from '../node/stack/owner.ts'
 import type { Recovery } from './recovery.ts'
+
+/**
+ * A record that its owner does not name any more stays for so long: the connection may live at a node that was cut off as well,
+ * and comes back within seconds.
+ */
+export const DOUBT_MS = 5_000
 
 /** Whose a connection is, undefined: nobody's any more, from which epoch on. */
 interface Newer {
@@ -22,6 +29,10 @@ export class Records {
   readonly #placed: (record: Forward) => void
   readonly #ended: (record: Forward) => void
   readonly #recovery: Recovery
+  /** When each node was linked last; bounded by the ids there are. */
+  readonly #linkedAt = new Map<number, number>()
+  /** Records that were not named, since when; a part of all forwards. */
+  readonly #doubtful = new Map<Forward, number>()
 
   constructor(
     owner: Owner,
@@ -57,6 +68,34 @@ export class Records {
     this.told(from, { type: 'OWNED', connections: [message.owned] }, now)
     const forward = this.#owner.byId.get(connection)
     if (forward?.kind === 'forward' && forward.to === from) this.#recovery.told(message, now)
+  }
+
+  /** A new link: what `node` owns is named on it from here on. */
+  linked(node: number, now: number): void {
+    this.#linkedAt.set(node, now)
+  }
+
+  /** `node` has named all that it owns. */
+  whole(node: number, now: number): void {
+    const since = this.#linkedAt.get(node) ?? now
+    for (const record of this.#owner.forwards.values()) {
+      if (record.to === node && record.claimedAt < since) this.#doubtful.set(record, now)
+    }
+  }
+
+  /** Removes what has been doubtful for long; to be called now and then. */
+  sweep(now: number): void {
+    for (const [record, at] of this.#doubtful) {
+      if (now - at < DOUBT_MS) return
+      this.#doubtful.delete(record)
+      if (record.claimedAt < at && this.#isIdle(record)) this.remove(record)
+    }
+  }
+
+  /** Whether it is kept, and nothing is under way that would bring a word of it. */
+  #isIdle(record: Forward): boolean {
+    const { id } = record
+    return this.#owner.byId.get(id) === record && !this.#owner.shifting.has(id) && !this.#recovery.seeks(id)
   }
 
   /** `node` is gone for good: what still comes for the connections that it owned, and nobody takes up, is nobody's. */

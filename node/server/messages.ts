@@ -32,6 +32,8 @@ export type ClusterMessage =
   /** Node to dispatcher: these objects came into the cache (`reset`: and nothing said before counts any more). */
   | { readonly type: 'HAVE'; readonly reset: boolean; readonly paths: readonly string[] }
   | { readonly type: 'GONE'; readonly paths: readonly string[] }
+  /** Node to dispatcher: every connection that it owns has been named on this link. */
+  | { readonly type: 'WHOLE' }
   /** Node to dispatcher: who should serve this path? */
   | { readonly type: 'PLACE'; readonly token: number; readonly path: string }
   /** The owner id, or -1 for «you». */
@@ -78,6 +80,7 @@ const TYPES: readonly ClusterMessage['type'][] = [
   'HOLDERS',
   'HELD',
   'CHANGED',
+  'WHOLE',
 ]
 
 export function encodeClusterMessage(message: ClusterMessage): unknown[] {
@@ -110,6 +113,7 @@ export function encodeClusterMessage(message: ClusterMessage): unknown[] {
     case 'PORTS':
       return [...head, message.ports]
     case 'LEFT':
+    case 'WHOLE':
       return head
     case 'RELIEVE':
       return [...head, message.to, message.load, message.most]
@@ -157,6 +161,7 @@ export function decodeClusterMessage(plain: readonly unknown[]): ClusterMessage 
     case 'PORTS':
       return isPorts(a) ? { type, ports: a } : undefined
     case 'LEFT':
+    case 'WHOLE':
       return { type }
     case 'RELIEVE':
       return isCount(a) && isCount(b) && isCount(c) ? { type, to: a, load: b, most: c } : undefined

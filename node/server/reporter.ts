@@ -133,7 +133,7 @@ export class Reporter {
     }
     this.#owned.clear()
     this.#store.takeChanges()
-    return this.#tell('OWNED', all) && this.#tellCache()
+    return this.#tell('OWNED', all) && this.#cluster({ type: 'WHOLE' }) && this.#tellCache()
   }
 
   #tell(type: 'OWNED' | 'CLOSED', news: Map<number, Owned>): boolean {

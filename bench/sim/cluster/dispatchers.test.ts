@@ -259,3 +259,47 @@ describe('control messages that are lost, doubled, late and out of order', () =>
     },
   )
 })
+
+describe('a link between a node and a dispatcher that breaks', () => {
+  it.each([
+    ['of one dispatcher', 1, 0],
+    ['of the first of two', 2, 0],
+    ['of the second of two', 2, SECOND],
+  ] as const)(
+    '%s leaves no record of what ends meanwhile, nor of what was about to be told',
+    (_name, dispatchers, id) => {
+      const sim = cluster({ seed: 6, dispatchers })
+      const all = Array.from({ length: 24 }, () => sim.client({ raw: true }))
+      sim.run(20)
+      for (const client of all) client.write('GET /index.html HTTP/1.1\r\nHost: gyre.test\r\n\r\n')
+      sim.run(500)
+      for (const [index, client] of all.entries()) {
+        if (index === 8) for (const node of [1, 2, 3]) sim.link(node, id).cut(1_000)
+        client.finish()
+        sim.run(1)
+      }
+      sim.run(90_000)
+      for (const one of sim.dispatcherIds)
+        expect([one, sim.dispatcherOf(one).owner.forwards.size]).toEqual([one, 0])
+    },
+  )
+
+  it('keeps the record of a connection that has moved to a node that is cut off for longer', () => {
+    const sim = cluster({ seed: 7 })
+    const client = sim.client({ raw: true, timestamps: false })
+    sim.run(20)
+    client.write('GET /index.html HTTP/1.1\r\nHost: gyre.test\r\n\r\n')
+    sim.run(500)
+    const from = sim.ownerOf(client)?.owner.config.id ?? 0
+    const to = (from % 3) + 1
+    sim.link(to, SECOND).cut(2_000)
+    sim.link(from, SECOND).cut(100)
+    sim.shift(client, to)
+    sim.run(30_000)
+    const found = sim.ownerOf(client)
+    expect(found?.owner.config.id).toBe(to)
+    const record = sim.dispatcherOf(SECOND).owner.byId.get(found?.connection.id ?? 0)
+    expect(record).toMatchObject({ kind: 'forward', to })
+    expectUnharmed(client)
+  })
+})
