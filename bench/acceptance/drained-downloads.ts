@@ -35,6 +35,12 @@ export function writeDownloads(folder: string): string {
   return list
 }
 
+/** Has the client's kernel take little of what its programs do not read. */
+export async function limitBuffers({ clientNamespace }: ClusterState): Promise<void> {
+  const command = `echo 4096 ${BUFFER_OCTETS} ${BUFFER_OCTETS} >/proc/sys/net/ipv4/tcp_rmem`
+  await run(...inNamespace(clientNamespace, 'sh', ['-c', command]))
+}
+
 /** Begins so many downloads; `over` is what will come of them. */
 export async function startDownloads(
   state: ClusterState,
@@ -42,12 +48,7 @@ export async function startDownloads(
   count: number,
 ): Promise<{ readonly over: Promise<Downloads> }> {
   const { clientNamespace, vip, port } = state
-  await run(
-    ...inNamespace(clientNamespace, 'sh', [
-      '-c',
-      `echo 4096 ${BUFFER_OCTETS} ${BUFFER_OCTETS} >/proc/sys/net/ipv4/tcp_rmem`,
-    ]),
-  )
+  await limitBuffers(state)
   const args = [vip, `${port}`, `${count}`, `${READ_EVERY_MS}`, list]
   const over = program<Downloads>(clientNamespace, 'downloads', ...args)
   // A rejection is told where it is awaited.

@@ -1,9 +1,11 @@
 /**
  * A program for the client's namespace: many kept-alive connections that fetch random files until it is told to end, and compare
- * every one with its digest. Arguments: origin, connections, requests that must be, seed, and a JSON file of paths to SHA-256.
+ * every one with its digest. Arguments: origin, connections, requests that must be, seed, a JSON file of paths to SHA-256, and
+ * the octets a second that each connection reads, if not all that come.
  */
 import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { Pool } from 'undici'
 import { Random } from '../sim/network/random.ts'
 import { Told } from './told.ts'
@@ -13,15 +15,18 @@ export interface Swarm {
   readonly octets: number
   readonly errors: Readonly<Record<string, number>>
   readonly connects: number
+  /** For a head, or for more octets of a body. */
+  readonly longestWaitMs: number
 }
 
-const [origin = '', connections = '1', least = '1', seed = '1', list = ''] = process.argv.slice(2)
+const [origin = '', connections = '1', least = '1', seed = '1', list = '', rate] = process.argv.slice(2)
 const digests = new Map(Object.entries(JSON.parse(readFileSync(list, 'utf8')) as Record<string, string>))
 const paths = [...digests.keys()]
 const errors: Record<string, number> = {}
 let requests = 0
 let octets = 0
 let connects = 0
+let longestWaitMs = 0
 
 /** Of an idle connection; longer than any test, because those that were opened are counted. */
 const KEEP_ALIVE_MS = 600_000
@@ -38,13 +43,26 @@ pool.on('connect', () => {
 
 async function fetchOne(random: Random): Promise<void> {
   const path = random.pick(paths)
-  const { statusCode, body } = await pool.request({ path, method: 'GET' })
-  const content = Buffer.from(await body.arrayBuffer())
+  const { statusCode, body } = await awaited(pool.request({ path, method: 'GET' }))
+  const hash = createHash('sha256')
+  const chunks: AsyncIterator<Buffer> = body[Symbol.asyncIterator]()
+  for (;;) {
+    const { value, done } = await awaited(chunks.next())
+    if (done === true) break
+    hash.update(value)
+    octets += value.length
+    if (rate !== undefined) await sleep((1_000 * value.length) / Number(rate))
+  }
   requests++
-  octets += content.length
   if (statusCode !== 200) throw new Error(`status ${statusCode}`)
-  if (createHash('sha256').update(content).digest('hex') !== digests.get(path))
-    throw new Error('wrong octets')
+  if (hash.digest('hex') !== digests.get(path)) throw new Error('wrong octets')
+}
+
+async function awaited<T>(what: Promise<T>): Promise<T> {
+  const began = performance.now()
+  const it = await what
+  longestWaitMs = Math.max(longestWaitMs, performance.now() - began)
+  return it
 }
 
 async function user(random: Random): Promise<void> {
@@ -61,5 +79,6 @@ async function user(random: Random): Promise<void> {
 const random = new Random(Number(seed))
 await Promise.all(Array.from({ length: Number(connections) }, () => user(random.fork())))
 await pool.close()
-process.stdout.write(`${JSON.stringify({ requests, octets, errors, connects } satisfies Swarm)}\n`)
+const swarm: Swarm = { requests, octets, errors, connects, longestWaitMs }
+process.stdout.write(`${JSON.stringify(swarm)}\n`)
 process.exit(0)
