@@ -26,11 +26,12 @@ import { OWNER_PROTOCOL, Owner } from '../node/stack/owner.ts'
 import type { OwnerConfig } from '../node/stack/owner-environment.ts'
 import type { PacketBatch } from '../node/tun/packet-batch.ts'
 import { Acceptor } from './acceptor.ts'
+import { DEFAULT_LIVENESS } from './liveness-settings.ts'
 import { type Introduced, type Member, Members } from './members.ts'
 import { Directory } from './placement/directory.ts'
 import { Placement, type PlacementSettings } from './placement/placement.ts'
 import { Records } from './records.ts'
-import { DEFAULT_RECOVER_AFTER_MS, Recovery } from './recovery.ts'
+import { Recovery } from './recovery.ts'
 
 /** A dispatcher that has just started does not reset what its nodes may still own: they come back within seconds. */
 export const SETTLE_MS = 5_000
@@ -100,7 +101,7 @@ export class DispatcherCore {
     serving: ServingSettings,
     limits?: ServerLimits,
     placement?: PlacementSettings,
-    recoverAfterMs = DEFAULT_RECOVER_AFTER_MS,
+    recoverAfterMs = DEFAULT_LIVENESS.recoverAfterMs,
   ) {
     this.#world = world
     this.#recoverAfterMs = recoverAfterMs

@@ -36,7 +36,7 @@ import { GATEWAY_PROTOCOL } from './gateway/messages.ts'
 import { Inspection } from './inspection.ts'
 import { introduced } from './introduction.ts'
 import { linkKeys } from './link-security.ts'
-import { LIVENESS_PING_MS, Liveness, reach } from './liveness.ts'
+import { Liveness, reach } from './liveness.ts'
 import type { Member } from './members.ts'
 import type { Configuration, DispatcherOptions, Endpoint, RunningRole } from './options.ts'
 import { dropPrivileges, PrivilegeError } from './privileges.ts'
@@ -101,7 +101,7 @@ class Dispatcher implements RunningRole {
       hello: () => this.#hello,
       keys,
       random: Math.random,
-      limits: { pingIntervalMs: LIVENESS_PING_MS },
+      limits: { pingIntervalMs: options.liveness.pingMs },
       onMessage: (link, message) => this.#received(link, message),
       onUp: (link, restarted) => this.#up(link, restarted),
       onDown: link => this.#down(link),
@@ -143,10 +143,11 @@ class Dispatcher implements RunningRole {
       configuration.serving,
       configuration.limits,
       { policy: options.policy, shiftsPerSecond: configuration.shiftsPerSecond },
+      options.liveness.recoverAfterMs,
     )
     this.#driver = new Driver(this.#core, device)
-    const liveness = new Liveness({ links: () => this.#nodeLinks(), reach, now })
-    this.#liveness = setInterval(() => liveness.look(), LIVENESS_PING_MS).unref()
+    const liveness = new Liveness({ links: () => this.#nodeLinks(), reach, now }, options.liveness)
+    this.#liveness = setInterval(() => liveness.look(), options.liveness.pingMs).unref()
     this.#reloader = new Reloader({
       serving: configuration.serving,
       read: () => configuration.reload(),

@@ -1,9 +1,10 @@
 import { type AddressInfo, createServer } from 'node:net'
 import type { LinkError } from '../node/control/errors.ts'
-import { LIVENESS_PING_MS, Liveness, reach } from './liveness.ts'
+import { Liveness, type LivenessHost, reach } from './liveness.ts'
+import { DEFAULT_LIVENESS, type LivenessSettings, livenessFault } from './liveness-settings.ts'
 
 /** A link that is silent for `silentMs`, and a node that accepts connections or not; rounds of looks. */
-function stand(silentMs: number, isThere: boolean | 'later') {
+function stand(silentMs: number, isThere: boolean | 'later', settings: LivenessSettings = DEFAULT_LIVENESS) {
   const closed: string[] = []
   const link = {
     silentMs,
@@ -12,7 +13,7 @@ function stand(silentMs: number, isThere: boolean | 'later') {
   let now = 0
   let asked = 0
   let answer: (isThere: boolean) => void = () => {}
-  const liveness = new Liveness({
+  const host: LivenessHost = {
     links: () => [{ link, address: '10.0.0.1:7700' }],
     reach: (_address, _ms, answered) => {
       asked++
@@ -20,8 +21,9 @@ function stand(silentMs: number, isThere: boolean | 'later') {
       if (isThere !== 'later') answered(isThere)
     },
     now: () => now,
-  })
-  const look = (rounds: number, everyMs = LIVENESS_PING_MS) => {
+  }
+  const liveness = new Liveness(host, settings)
+  const look = (rounds: number, everyMs = settings.pingMs) => {
     for (let round = 0; round < rounds; round++) {
       now += everyMs
       liveness.look()
@@ -60,9 +62,29 @@ describe('a node', () => {
 
   it('is not blamed for our own sleep', () => {
     const { look, asked } = stand(5_000, false)
-    look(3, 2 * LIVENESS_PING_MS + 1)
+    look(3, 2 * DEFAULT_LIVENESS.pingMs + 1)
     expect(asked()).toBe(0)
   })
+
+  it('is suspected after as long as the settings say', () => {
+    const settings = { ...DEFAULT_LIVENESS, pingMs: 500, suspectAfterMs: 2_000 }
+    const patient = stand(1_999, false, settings)
+    patient.look(4)
+    expect(patient.asked()).toBe(0)
+    const late = stand(2_000, false, settings)
+    late.look(1)
+    expect(late.closed).toEqual(['PEER_SILENT'])
+  })
+})
+
+it.each([
+  [{}, true],
+  [{ ping: 150 }, true],
+  [{ ping: 151 }, false],
+  [{ suspectAfter: 199 }, false],
+  [{ ping: 20, suspectAfter: 40 }, true],
+])('%j can hold: %s', (flags, fits) => {
+  expect(livenessFault(flags) === undefined).toBe(fits)
 })
 
 it('whoever listens is there, also before the process has accepted; a closed port is not', async () => {

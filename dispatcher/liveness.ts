@@ -7,13 +7,8 @@ import { connect, type Socket } from 'node:net'
 import { LinkError } from '../node/control/errors.ts'
 import type { Link } from '../node/control/link.ts'
 import { parsePeerAddress } from '../node/control/peer-address.ts'
+import type { LivenessSettings } from './liveness-settings.ts'
 
-/** Each node is asked so often whether it is there. 300 of them cost some 3 % of a core. */
-export const LIVENESS_PING_MS = 100
-/** ms without a word, three pings long, after which a node is asked for a connection. */
-const SUSPECT_AFTER_MS = 300
-/** ms; on a network where this is not enough, round trips are as long as what is to be avoided. */
-const REACH_MS = 200
 /** Errors of the network, and of a machine that is there without its node; any other is our own, and says nothing of either. */
 const UNREACHABLE = ['ECONNREFUSED', 'ECONNRESET', 'EHOSTUNREACH', 'EHOSTDOWN', 'ENETUNREACH', 'ETIMEDOUT']
 /** ms until a node that accepted and is still silent is asked again. */
@@ -31,26 +26,29 @@ export class Liveness {
   readonly #host: LivenessHost
   /** When each link that was silent may be asked for again; Infinity while its answer is awaited. */
   readonly #asked = new WeakMap<Pick<Link, 'silentMs' | 'close'>, number>()
+  readonly #settings: LivenessSettings
   #lookedAt: number
 
-  constructor(host: LivenessHost) {
+  constructor(host: LivenessHost, settings: LivenessSettings) {
     this.#host = host
+    this.#settings = settings
     this.#lookedAt = host.now()
   }
 
-  /** To be called every LIVENESS_PING_MS. */
+  /** To be called every `pingMs`. */
   look(): void {
+    const { pingMs, suspectAfterMs, reachMs } = this.#settings
     const now = this.#host.now()
     // We were stopped ourselves: what came meanwhile is still unread.
-    const slept = now - this.#lookedAt > 2 * LIVENESS_PING_MS
+    const slept = now - this.#lookedAt > 2 * pingMs
     this.#lookedAt = now
     if (slept) return
     for (const { link, address } of this.#host.links()) {
-      if (link.silentMs < SUSPECT_AFTER_MS || (this.#asked.get(link) ?? 0) > now) continue
+      if (link.silentMs < suspectAfterMs || (this.#asked.get(link) ?? 0) > now) continue
       this.#asked.set(link, Number.POSITIVE_INFINITY)
-      this.#host.reach(address, REACH_MS, isThere => {
+      this.#host.reach(address, reachMs, isThere => {
         this.#asked.set(link, this.#host.now() + ASK_AGAIN_MS)
-        if (isThere || link.silentMs < SUSPECT_AFTER_MS) return
+        if (isThere || link.silentMs < suspectAfterMs) return
         link.close(new LinkError('PEER_SILENT', `${address} is silent, and accepts no connection`))
       })
     }

@@ -24,6 +24,7 @@ import {
   octets,
 } from './flags.ts'
 import type { InstancesOptions } from './instances.ts'
+import { type LivenessFlags, livenessOf, livenessOptions } from './liveness-settings.ts'
 import { defaultCacheOctets } from './memory.ts'
 import {
   ADMIN_TOKEN_VARIABLE,
@@ -188,7 +189,7 @@ function registerGateway(program: Command): void {
 
 function registerDispatcher(program: Command): void {
   const command = ownerFlags(serviceFlags(program.command('dispatcher'), 'dispatcher'))
-  command
+  livenessOptions(command)
     .description('accept connections, and hand each to the node that should serve it')
     .addOption(steeringOption())
     .addOption(policyOption())
@@ -197,7 +198,7 @@ function registerDispatcher(program: Command): void {
     .option('--admin-fd <descriptor>', 'an inherited descriptor that listens already', integer(3, 1023))
     .addOption(adminTokenOption())
     .option('--client-namespace <name>', 'a namespace of this machine to start demo downloads in', name)
-    .action(async (flags: Flags<DispatcherOptions>) => {
+    .action(async (flags: Flags<Omit<DispatcherOptions, 'liveness'>> & LivenessFlags) => {
       const isAdminFlag = command.getOptionValueSource('admin') === 'cli'
       if (isAdminFlag && flags.adminFd !== undefined) {
         command.error('error: give either --admin or --admin-fd', { exitCode: 1 })
@@ -212,7 +213,17 @@ function registerDispatcher(program: Command): void {
         const { address6 } = flags
         const options = { ...flags, ...common(command, flags), ...fileOf(command, flags), pcap: flags.pcap }
         const { clientNamespace, dispatcher: dispatchers = [] } = flags
-        const more = { address6, admin, adminToken, secret, package: PACKAGE, clientNamespace, dispatchers }
+        const liveness = livenessOf(command, flags)
+        const more = {
+          liveness,
+          address6,
+          admin,
+          adminToken,
+          secret,
+          package: PACKAGE,
+          clientNamespace,
+          dispatchers,
+        }
         return runDispatcher({ ...options, ...more }, configurationOf(command, flags))
       })
     })

@@ -8,6 +8,7 @@ import type { AccessLogSettings } from '../node/server/access-log.ts'
 import type { ServerLimits } from '../node/server/limits.ts'
 import type { ReloadAnswer } from '../node/server/reloader.ts'
 import type { ServingSettings } from '../node/server/settings.ts'
+import type { LivenessSettings } from './liveness-settings.ts'
 import type { PolicyName } from './placement/policy.ts'
 
 /** `shift`: a node becomes the owner; `clone`: the dispatcher relays for as long as the connection lives. */
@@ -96,6 +97,8 @@ export interface DispatcherOptions extends OwnerOptions {
   readonly policy: PolicyName
   /** An inherited descriptor that listens already, or where to listen; undefined: no admin port. */
   readonly admin: Endpoint | { readonly fd: number } | undefined
+  /** When a silent node is taken for dead. */
+  readonly liveness: LivenessSettings
   /** What acts at the admin port need; undefined: a random one for this run, which is said. */
   readonly adminToken: string | undefined
   /** The folder of this package, with the files of the dashboard. */

@@ -13,11 +13,6 @@ import type { Forward } from '../node/stack/connection.ts'
 import { count } from '../node/stack/counters.ts'
 import type { ShiftRefusal } from '../shift/messages.ts'
 
-/**
- * A node whose link is down for so long is taken for dead: longer than a link that broke takes to be dialed again, and short enough
- * that a download pauses for less than a second.
- */
-export const DEFAULT_RECOVER_AFTER_MS = 250
 /** Octets of all records, at some 400 each. */
 export const MAX_RECORDS_OCTETS = 256 * 1024 * 1024
 /** Orders given in one go; the rest follows after a moment, so that one node's death does not stall the others. */

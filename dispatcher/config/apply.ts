@@ -5,10 +5,17 @@
 import type { Command } from 'commander'
 import type { Config } from './schema.ts'
 
+const LIVENESS_OF = {
+  ping: ({ liveness }: Config) => liveness?.ping,
+  suspectAfter: ({ liveness }: Config) => liveness?.suspectAfter,
+  reach: ({ liveness }: Config) => liveness?.reach,
+  recoverAfter: ({ liveness }: Config) => liveness?.recoverAfter,
+}
+
 /** Options that are not called as their setting is, or that stand in a group, by command. */
 const SETTING_OF: Readonly<Record<string, Readonly<Record<string, (config: Config) => unknown>>>> = {
-  up: { name: ({ cluster }) => cluster, policy: ({ placement }) => placement?.policy },
-  dispatcher: { policy: ({ placement }) => placement?.policy },
+  up: { name: ({ cluster }) => cluster, policy: ({ placement }) => placement?.policy, ...LIVENESS_OF },
+  dispatcher: { policy: ({ placement }) => placement?.policy, ...LIVENESS_OF },
 }
 
 export function applyConfig(command: Command, config: Config): void {

@@ -9,6 +9,7 @@ import { NO_CLIENT_LIMITS } from '../../node/server/client-table.ts'
 import { DEFAULT_PACE } from '../../node/server/pace.ts'
 import { DEFAULT_CAPTURE_OCTETS } from '../../node/tun/pcap-device.ts'
 import { bitRate, controlUrls, device, devices, endpoint, ipv4, ipv6, ipv6OrNone, name } from '../flags.ts'
+import { LIVENESS } from '../liveness-settings.ts'
 import {
   DEFAULT_ADMIN,
   DEFAULT_CLUSTER,
@@ -255,6 +256,18 @@ const PLACEMENT_SHAPE = {
 const ORIGIN_SHAPE = {
   connect: durationSetting(100, HOUR_MS, {
     about: 'until a connection to an origin stands',
+const LIVENESS_SHAPE = {
+  ping: livenessSetting('ping'),
+  suspectAfter: livenessSetting('suspectAfter'),
+  reach: livenessSetting('reach'),
+  recoverAfter: livenessSetting('recoverAfter'),
+}
+
+function livenessSetting(name: keyof typeof LIVENESS) {
+  const { about, least, most, default: ms } = LIVENESS[name]
+  return durationSetting(least, most, { about, default: formatDurationMs(ms) })
+}
+
     default: formatDurationMs(DEFAULT_ORIGIN_LIMITS.connectMs),
   }),
   head: durationSetting(100, HOUR_MS, {
@@ -288,6 +301,7 @@ export const configSchema = z.strictObject(
     accessLog: z.strictObject(ACCESS_LOG_SHAPE, OBJECT).optional(),
     unknownHost: UNKNOWN_HOST,
     ...SITE_SHAPE,
+    liveness: z.strictObject(LIVENESS_SHAPE, OBJECT).optional(),
     sites: hostRecord(z.strictObject(SITE_SHAPE, OBJECT)).optional(),
   },
   OBJECT,

@@ -4,6 +4,7 @@
  */
 import { distance } from 'fastest-levenshtein'
 import type { z } from 'zod'
+import { livenessFault } from '../liveness-settings.ts'
 import type { ConfigIssue } from './errors.ts'
 import { normaliseHost } from './host-name.ts'
 import { type Config, configSchema } from './schema.ts'
@@ -29,8 +30,10 @@ export function validateConfig(value: unknown): Validation {
 const BOTH = 'a site has either a root or an origin, not both'
 
 /** What only the whole tells. */
-function contradictions({ root, origin, sites = {}, aliases = [] }: Config): ConfigIssue[] {
+function contradictions({ root, origin, sites = {}, aliases = [], liveness = {} }: Config): ConfigIssue[] {
   const issues: ConfigIssue[] = []
+  const fault = livenessFault(liveness)
+  if (fault !== undefined) issues.push({ path: 'liveness.suspectAfter', message: fault })
   if (root !== undefined && origin !== undefined) issues.push({ path: 'origin', message: BOTH })
   const holders = new Map<string, string>()
   const claim = (host: string, path: string) => {

@@ -19,6 +19,7 @@ import {
   octets,
   originUrl,
 } from '../flags.ts'
+import { type LivenessFlags, livenessOf, livenessOptions } from '../liveness-settings.ts'
 import { defaultCacheOctets } from '../memory.ts'
 import {
   ADMIN_TOKEN_VARIABLE,
@@ -59,7 +60,7 @@ export interface UpPaths {
   readonly site: string
 }
 
-interface UpFlags {
+interface UpFlags extends LivenessFlags {
   readonly nodes: number
   readonly instances: number
   readonly dispatchers: number
@@ -92,7 +93,7 @@ type DetachedMessage =
 
 export function registerUp(program: Command, paths: UpPaths): void {
   const command = program.command('up').description('build a cluster on this machine and serve a folder')
-  command
+  livenessOptions(command)
     .addOption(configOption('default: gyre.config.ts, .js, .mjs or .json of this folder, if there is one'))
     .option('--nodes <count>', `nodes, 1 to ${MAX_NODES}`, integer(1, MAX_NODES), DEFAULT_NODES)
     .option(
@@ -381,6 +382,7 @@ function optionsOf(command: Command, flags: UpFlags): ClusterOptions {
     mode,
     steering,
     policy,
+    liveness: livenessOf(command, flags),
     linkBits: linkRate,
     cacheOctets: cacheOctets ?? defaultCacheOctets(nodes),
   }

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { whyNoNamespace } from '../../node/tun/test-namespace.ts'
+import { DEFAULT_LIVENESS } from '../liveness-settings.ts'
 import { down } from './down.ts'
 import { type ClusterOptions, LocalCluster } from './local-cluster.ts'
 import { buildNetwork, freeHostLink, namespacesNamed, processesIn } from './namespaces.ts'
@@ -34,6 +35,7 @@ function optionsOf(more: Partial<ClusterOptions> = {}): ClusterOptions {
     mode: 'shift',
     steering: 'nft',
     policy: 'locality',
+    liveness: DEFAULT_LIVENESS,
     linkBits: undefined,
     cacheOctets: 2 ** 28,
     pcap: undefined,

@@ -10,6 +10,7 @@ import { RELAY_VARIABLE } from '../../node/origin/relay.ts'
 import { threadsEnvironment } from '../../node/server/threads.ts'
 import { createToken } from '../admin/access.ts'
 import { formatEndpoint } from '../flags.ts'
+import { type LivenessSettings, livenessFlags } from '../liveness-settings.ts'
 import {
   ADMIN_TOKEN_VARIABLE,
   DEFAULT_CONTROL_PORT,
@@ -73,6 +74,7 @@ export interface ClusterOptions {
   readonly mode: Mode
   readonly steering: SteeringKind
   readonly policy: PolicyName
+  readonly liveness: LivenessSettings
   /** Bits per second of each node's wire; undefined: as fast as the machine. */
   readonly linkBits: number | undefined
   /** Memory of each node for files. */
@@ -241,12 +243,12 @@ export class LocalCluster {
     links: readonly Endpoint[],
     secret: string,
   ): RoleCommand {
-    const { steering, policy } = this.#options
+    const { steering, policy, liveness } = this.#options
     const dispatcher = dispatchers[index] as Member
     const flags = [
       ...ownerFlags(this.#ownerOptions(dispatcher)),
       ...(links.length > 1 ? dispatcherFlags(links) : []),
-      ...['--steering', steering, '--policy', policy],
+      ...['--steering', steering, '--policy', policy, ...livenessFlags(liveness)],
     ]
     const environment = { [SECRET_VARIABLE]: secret }
     if (index > 0) return this.#command(dispatcher, flags, { environment })
