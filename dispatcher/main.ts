@@ -177,6 +177,11 @@ function registerGateway(program: Command): void {
     .requiredOption('--dispatcher <urls>', DISPATCHERS_TEXT, controlUrls)
     .requiredOption('--wan <devices>', 'where packets of clients arrive, separated by commas', devices)
     .requiredOption('--lan <device>', 'the network of the owners', device)
+    .option(
+      '--health <host:port>',
+      'where it says whether it steers: /readyz, for what announces it',
+      endpoint,
+    )
     .addOption(steeringOption())
     .action(async (flags: Flags<GatewayOptions>) => {
       await run(command, async () => {

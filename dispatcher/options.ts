@@ -88,6 +88,8 @@ export interface GatewayOptions extends RoleOptions {
   /** Device of the network of the owners. */
   readonly lan: string
   readonly steering: SteeringKind
+  /** Where it says whether it steers; undefined: nowhere. */
+  readonly health?: Endpoint | undefined
 }
 
 export interface DispatcherOptions extends OwnerOptions {
@@ -95,10 +97,10 @@ export interface DispatcherOptions extends OwnerOptions {
   /** Control links of all dispatchers, itself among them; none: it is alone. Each dials those before it in this list. */
   readonly dispatchers: readonly Endpoint[]
   readonly policy: PolicyName
-  /** An inherited descriptor that listens already, or where to listen; undefined: no admin port. */
-  readonly admin: Endpoint | { readonly fd: number } | undefined
   /** When a silent node is taken for dead. */
   readonly liveness: LivenessSettings
+  /** An inherited descriptor that listens already, or where to listen; undefined: no admin port. */
+  readonly admin: Endpoint | { readonly fd: number } | undefined
   /** What acts at the admin port need; undefined: a random one for this run, which is said. */
   readonly adminToken: string | undefined
   /** The folder of this package, with the files of the dashboard. */

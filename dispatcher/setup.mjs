@@ -40,8 +40,17 @@ const APT_TIMEOUT_MS = 10 * 60_000
 
 /** Commands that are needed to run, and the packages of Debian that have them. */
 const RUN_TOOLS = { ip: 'iproute2', nft: 'nftables', curl: 'curl' }
-/** Real peers that the tests talk to, and the checker of the protocol's model. */
-const TEST_TOOLS = { ping: 'iputils-ping', tshark: 'tshark', spin: 'spin', gcc: 'gcc', chromium: 'chromium' }
+/** Real peers that the tests talk to, the checker of the protocol's model, and who reads the files of `dispatcher/deploy`. */
+const TEST_TOOLS = {
+  ping: 'iputils-ping',
+  tshark: 'tshark',
+  spin: 'spin',
+  gcc: 'gcc',
+  chromium: 'chromium',
+  'systemd-analyze': 'systemd',
+  keepalived: 'keepalived',
+  bird: 'bird2',
+}
 /** Whom the benchmarks measure us beside, and what they make load with. */
 const BENCH_TOOLS = { gcc: 'gcc', wrk: 'wrk', nginx: 'nginx-light', haproxy: 'haproxy' }
 /** The addon is C; node-gyp needs the C++ compiler's make rules and Python. */

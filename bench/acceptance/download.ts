@@ -1,9 +1,11 @@
 /**
  * A program for the client's namespace: downloads one URL over the kernel's own TCP and prints, as one line of JSON, what came
- * of it. Arguments: URL, and the octets a second that it reads, if not all that come.
+ * of it. Arguments: URL, the octets a second that it reads, if not all that come, and `told`, if it reads all from when its standard
+ * input ends.
  */
 import { createHash } from 'node:crypto'
 import { get } from 'node:http'
+import { Told } from './told.ts'
 
 /** A pause longer than this is listed. */
 const LISTED_GAP_MS = 50
@@ -22,7 +24,7 @@ export interface Download {
   readonly error: string
 }
 
-function download(url: string, rate: number): Promise<Download> {
+function download(url: string, rate: number, told: Told | undefined): Promise<Download> {
   return new Promise(resolve => {
     const hash = createHash('sha256')
     const startedAt = performance.now()
@@ -55,7 +57,7 @@ function download(url: string, rate: number): Promise<Download> {
         octets += chunk.length
         hash.update(chunk)
         const early = (octets * 1000) / rate - (now - startedAt)
-        if (early < HEARTBEAT_MS) return
+        if (early < HEARTBEAT_MS || told?.isOver === true) return
         response.pause()
         setTimeout(() => response.resume(), early)
       })
@@ -67,6 +69,8 @@ function download(url: string, rate: number): Promise<Download> {
   })
 }
 
-const result = await download(process.argv[2] ?? '', Number(process.argv[3] ?? Number.POSITIVE_INFINITY))
+const [url = '', rate, untilTold] = process.argv.slice(2)
+const told = untilTold === 'told' ? new Told() : undefined
+const result = await download(url, Number(rate ?? Number.POSITIVE_INFINITY), told)
 process.stdout.write(`${JSON.stringify(result)}\n`)
 process.exit(0)

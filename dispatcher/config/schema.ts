@@ -144,6 +144,10 @@ const PROCESS_SHAPE = {
     about: 'where packets of clients arrive, on a gateway',
     ...MACHINE,
   }),
+  health: textSetting(endpoint, ENDPOINT, {
+    about: 'where a gateway says whether it steers (`/readyz`), for what announces the virtual addresses',
+    ...MACHINE,
+  }),
   user: textSetting(name, 'a name', {
     about: 'whose rights a node or dispatcher keeps once its TUN device is open, instead of root’s',
     ...MACHINE,
@@ -252,10 +256,6 @@ const PLACEMENT_SHAPE = {
   }),
 }
 
-/** As `OriginLimits` has it. */
-const ORIGIN_SHAPE = {
-  connect: durationSetting(100, HOUR_MS, {
-    about: 'until a connection to an origin stands',
 const LIVENESS_SHAPE = {
   ping: livenessSetting('ping'),
   suspectAfter: livenessSetting('suspectAfter'),
@@ -268,6 +268,10 @@ function livenessSetting(name: keyof typeof LIVENESS) {
   return durationSetting(least, most, { about, default: formatDurationMs(ms) })
 }
 
+/** As `OriginLimits` has it. */
+const ORIGIN_SHAPE = {
+  connect: durationSetting(100, HOUR_MS, {
+    about: 'until a connection to an origin stands',
     default: formatDurationMs(DEFAULT_ORIGIN_LIMITS.connectMs),
   }),
   head: durationSetting(100, HOUR_MS, {
@@ -297,11 +301,11 @@ export const configSchema = z.strictObject(
     timeouts: z.strictObject(TIMEOUT_SHAPE, OBJECT).optional(),
     clients: z.strictObject(CLIENT_SHAPE, OBJECT).optional(),
     placement: z.strictObject(PLACEMENT_SHAPE, OBJECT).optional(),
+    liveness: z.strictObject(LIVENESS_SHAPE, OBJECT).optional(),
     origins: z.strictObject(ORIGIN_SHAPE, OBJECT).optional(),
     accessLog: z.strictObject(ACCESS_LOG_SHAPE, OBJECT).optional(),
     unknownHost: UNKNOWN_HOST,
     ...SITE_SHAPE,
-    liveness: z.strictObject(LIVENESS_SHAPE, OBJECT).optional(),
     sites: hostRecord(z.strictObject(SITE_SHAPE, OBJECT)).optional(),
   },
   OBJECT,

@@ -106,6 +106,36 @@ it('steers as the dispatcher says, also the next run of it, and keeps its rules 
   }
 }, 60_000)
 
+it('says that clients may come while it steers and has a dispatcher, and says why where not', async () => {
+  const steering = new MemorySteering(8, now)
+  const gateways = new Gateways(8, now)
+  gateways.setOwners(OWNERS)
+  // A port that nobody listens on yet.
+  const { listener: early, port } = await listen(1, gateways)
+  await early.close()
+  const gateway = new Gateway(optionsFor(port), steering, () => {})
+  let listener: Listener | undefined
+  try {
+    const health = await gateway.listen({ host: '127.0.0.1', port: 0 })
+    const ask = async (path: string) => {
+      const response = await fetch(`http://127.0.0.1:${health}${path}`)
+      return [response.status, (await response.text()).trim()]
+    }
+    expect(await ask('/readyz')).toEqual([503, 'no dispatcher has named the owners'])
+    listener = (await listen(1, gateways, port)).listener
+    await gateway.ready
+    expect(await ask('/readyz')).toEqual([200, 'ok'])
+    await listener.close()
+    await until(() => gateway.fault !== undefined)
+    expect(await ask('/readyz')).toEqual([503, 'no dispatcher is linked; the rules stay'])
+    expect(await ask('/healthz')).toEqual([200, 'ok'])
+    expect(await ask('/')).toEqual([404, 'not found'])
+  } finally {
+    await gateway.stop()
+    await listener?.close()
+  }
+}, 60_000)
+
 it('is linked with each of several dispatchers by the key, and spreads over those that it hears', async () => {
   const keys = parseLinkKeys(createKeyText())
   if (typeof keys === 'string') throw new Error(keys)

@@ -10,12 +10,13 @@ import type { Link } from '../../node/control/link.ts'
 import type { LinkKeys } from '../../node/control/link-keys.ts'
 import { formatEndpoint } from '../flags.ts'
 import { linkKeys } from '../link-security.ts'
-import type { GatewayOptions, RunningRole } from '../options.ts'
+import type { Endpoint, GatewayOptions, RunningRole } from '../options.ts'
 import { SteeringError } from '../steering/errors.ts'
 import { tableName } from '../steering/nft-rules.ts'
 import { NftSteering } from '../steering/nft-steering.ts'
 import { RouteSteering } from '../steering/route-steering.ts'
 import type { Steering } from '../steering/steering.ts'
+import { GatewayHealth } from './health.ts'
 import {
   decodeGatewayMessage,
   encodeGatewayMessage,
@@ -33,6 +34,7 @@ export async function runGateway(options: GatewayOptions): Promise<RunningRole> 
   const steering = createSteering(options)
   await steering.start()
   const gateway = new Gateway(options, steering, undefined, keys)
+  if (options.health !== undefined) await gateway.listen(options.health)
   await gateway.ready
   return gateway
 }
@@ -60,7 +62,11 @@ export class Gateway implements RunningRole {
   readonly #told = new ToldOwners()
   readonly #timer: NodeJS.Timeout
   readonly #log: (line: string) => void
+  readonly #health: GatewayHealth
   #isReady: () => void = () => {}
+  #hasOwners = false
+  /** Why the kernel's counters could not be read when last asked for, as where somebody removed the rules. */
+  #unread: string | undefined
   /** Packets as last told to everybody; a gateway without traffic is silent. */
   #toldPackets = -1
   #stopped: Promise<void> | undefined
@@ -107,6 +113,19 @@ export class Gateway implements RunningRole {
         }),
     )
     this.#timer = setInterval(() => this.#count(), COUNTERS_EVERY_MS).unref()
+    this.#health = new GatewayHealth(() => this.fault)
+  }
+
+  /** Why no clients should be sent here; undefined: they may come. */
+  get fault(): string | undefined {
+    if (!this.#hasOwners) return 'no dispatcher has named the owners'
+    const isLinked = this.#dialers.some(({ link }) => link !== undefined)
+    return isLinked ? this.#unread : 'no dispatcher is linked; the rules stay'
+  }
+
+  /** Says from now on whether it steers. Resolves to the port; rejects with the system's error. */
+  listen(health: Endpoint): Promise<number> {
+    return this.#health.listen(health)
   }
 
   /** Removes the rules: from now on the routes carry every packet to the dispatcher. */
@@ -117,6 +136,7 @@ export class Gateway implements RunningRole {
 
   async #stop(): Promise<void> {
     clearInterval(this.#timer)
+    this.#health.close()
     for (const dialer of this.#dialers) dialer.close()
     await this.#steering.stop()
   }
@@ -143,6 +163,7 @@ export class Gateway implements RunningRole {
     this.#told.told(link.peer.ownerId, owners)
     this.#steering.setOwners(this.#told.owners, this.#told.dispatchers).then(
       () => {
+        this.#hasOwners = true
         this.#isReady()
         answer(link, { type: 'owners-applied', seq })
       },
@@ -173,13 +194,14 @@ export class Gateway implements RunningRole {
     if (links.length === 0) return
     this.#steering.counters().then(
       counters => {
+        this.#unread = undefined
         if (counters.packets === this.#toldPackets) return
         const told = links.filter(link => answer(link, { type: 'counters', counters }))
         if (told.length === links.length) this.#toldPackets = counters.packets
       },
       (error: unknown) => {
-        if (this.#stopped === undefined)
-          this.#log(`counters: ${error instanceof Error ? error.message : error}`)
+        this.#unread = `counters: ${error instanceof Error ? error.message : error}`
+        if (this.#stopped === undefined) this.#log(this.#unread)
       },
     )
   }
