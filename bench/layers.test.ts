@@ -54,6 +54,7 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
     'prom-client',
     'ws',
   ],
+  'dispatcher/coordination': ['dispatcher', 'node/', 'node:', '@nats-io/kv', '@nats-io/transport-node'],
   'dispatcher/config': ['dispatcher', 'node/', 'node:', 'commander', 'zod', 'jiti', 'fastest-levenshtein'],
   'www/admin': [
     'www/admin',

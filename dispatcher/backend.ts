@@ -40,6 +40,7 @@ import { selectConnections } from './admin/connection-query.ts'
 import { AdminError, type AdminErrorCode } from './admin/errors.ts'
 import type { AdminBackend } from './admin/server.ts'
 import type { Asks } from './asks.ts'
+import type { Coordinator } from './coordination/coordinator.ts'
 import type { DispatcherCore } from './core.ts'
 import type { Drains } from './drains.ts'
 import type { Member } from './members.ts'
@@ -53,6 +54,7 @@ export class Backend implements AdminBackend {
   readonly #asks: Asks
   readonly #operator: OperatorHost
   readonly #drains: Drains
+  readonly #coordinator: Pick<Coordinator, 'report'>
   readonly #startedAt: number
 
   constructor(
@@ -61,12 +63,14 @@ export class Backend implements AdminBackend {
     asks: Asks,
     operator: OperatorHost,
     drains: Drains,
+    coordinator: Pick<Coordinator, 'report'>,
   ) {
     this.#options = options
     this.#core = core
     this.#asks = asks
     this.#operator = operator
     this.#drains = drains
+    this.#coordinator = coordinator
     this.#startedAt = operator.now()
   }
 
@@ -89,6 +93,7 @@ export class Backend implements AdminBackend {
       owners,
       counters: sumCounters(owners.map(owner => owner.counters)),
       crashes: this.#crashes(),
+      coordination: this.#coordinator.report(),
     }
   }
 

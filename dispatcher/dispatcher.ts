@@ -6,7 +6,7 @@ import { createHash, randomBytes } from 'node:crypto'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { LinkError } from '../node/control/errors.ts'
-import { createIncarnation, type Hello, PROTOCOL_VERSION } from '../node/control/hello.ts'
+import { type Hello, PROTOCOL_VERSION } from '../node/control/hello.ts'
 import type { Link } from '../node/control/link.ts'
 import type { LinkKeys } from '../node/control/link-keys.ts'
 import { Mesh } from '../node/control/mesh.ts'
@@ -27,6 +27,9 @@ import { createAdminServer } from './admin/server.ts'
 import { dashboardFiles } from './admin/static-files.ts'
 import { Asks } from './asks.ts'
 import { Backend } from './backend.ts'
+import type { Coordinator, Lease } from './coordination/coordinator.ts'
+import { openCoordinator } from './coordination/open.ts'
+import { transmitter } from './coordination/transmitter.ts'
 import { DispatcherCore } from './core.ts'
 import { Demo } from './demo.ts'
 import { Drains } from './drains.ts'
@@ -38,7 +41,7 @@ import { introduced } from './introduction.ts'
 import { linkKeys } from './link-security.ts'
 import { Liveness, reach } from './liveness.ts'
 import type { Member } from './members.ts'
-import type { Configuration, DispatcherOptions, Endpoint, RunningRole } from './options.ts'
+import type { Configuration, DispatcherOptions, Endpoint, RunningRole, Unleased } from './options.ts'
 import { dropPrivileges, PrivilegeError } from './privileges.ts'
 import { flowKey, nextHop, Relay, steeredFlow } from './relay.ts'
 import { tableName } from './steering/nft-rules.ts'
@@ -54,21 +57,27 @@ const CONNECTION_BITS = 32
 const DEMO_CLIENT = 'dist/dispatcher/demo-client.js'
 
 export async function runDispatcher(
-  options: DispatcherOptions,
+  options: Unleased<DispatcherOptions>,
   configuration: Configuration,
 ): Promise<RunningRole> {
-  const keys = await linkKeys(options, [options.listen, ...options.dispatchers])
+  const { listen, dispatchers } = options
+  const keys = await linkKeys(options, [listen, ...dispatchers])
   const needsRoot = options.mode === 'clone' || options.clientNamespace !== undefined
   if (options.user !== undefined && needsRoot) {
     throw new PrivilegeError('NEEDS_ROOT', 'with --mode clone or --client-namespace a dispatcher stays root')
   }
-  const dispatcher = new Dispatcher(options, configuration, keys)
+  const coordinator = await openCoordinator(options, 'dispatcher', before(listen, dispatchers), listen)
+  const lease = await coordinator.lease(options.id)
+  const leased = { ...options, id: lease.id }
+  const dispatcher = new Dispatcher(leased, configuration, keys, coordinator, lease)
   await dispatcher.start()
   return dispatcher
 }
 
 class Dispatcher implements RunningRole {
   readonly #options: DispatcherOptions
+  readonly #coordinator: Coordinator
+  readonly #lease: Lease
   readonly #core: DispatcherCore
   readonly #mesh: Mesh
   readonly #gateways: Gateways
@@ -86,8 +95,16 @@ class Dispatcher implements RunningRole {
   readonly #operator: OperatorHost
   #stopped: Promise<void> | undefined = undefined
 
-  constructor(options: DispatcherOptions, configuration: Configuration, keys: LinkKeys | undefined) {
+  constructor(
+    options: DispatcherOptions,
+    configuration: Configuration,
+    keys: LinkKeys | undefined,
+    coordinator: Coordinator,
+    lease: Lease,
+  ) {
     this.#options = options
+    this.#coordinator = coordinator
+    this.#lease = lease
     const { id, ownerIdBits } = options
     this.#recorded = openRecordedTun(options.tun, recordingOf(options.pcap, options.pcapOctets, warn))
     const { device, note } = this.#recorded
@@ -105,6 +122,9 @@ class Dispatcher implements RunningRole {
       onMessage: (link, message) => this.#received(link, message),
       onUp: (link, restarted) => this.#up(link, restarted),
       onDown: link => this.#down(link),
+      onFailure: (_, { code }) => {
+        if (code === 'OWNER_CONFLICT') lease.suspect()
+      },
     })
     this.#asks = new Asks((to, message) => this.#mesh.send(to, encodeClusterMessage(message)))
     this.#core = new DispatcherCore(
@@ -118,7 +138,7 @@ class Dispatcher implements RunningRole {
         secret: secretKey(options.secret),
       },
       {
-        transmit: batch => void device.send(batch),
+        transmit: transmitter(device, lease),
         send: (to, envelope) => {
           if (note !== undefined) noteShift(note, id, to, envelope)
           return this.#mesh.send(to, envelope)
@@ -169,13 +189,13 @@ class Dispatcher implements RunningRole {
     })
     const operator = this.#createOperator()
     this.#operator = operator
-    const backend = new Backend(options, this.#core, this.#asks, operator, this.#drains)
+    const backend = new Backend(options, this.#core, this.#asks, operator, this.#drains, coordinator)
     this.#demo = new Demo({
       namespace: options.clientNamespace,
       program: [process.execPath, join(options.package, DEMO_CLIENT)],
       ...{ vip: options.vip, port: options.port },
     })
-    const inspection = new Inspection(options, this.#core, this.#asks, operator, this.#demo)
+    const inspection = new Inspection(options, this.#core, this.#asks, operator, this.#demo, coordinator)
     const token = options.adminToken ?? createToken()
     if (options.admin !== undefined && options.adminToken === undefined) warn(`the admin token is ${token}`)
     const host = options.admin !== undefined && 'host' in options.admin ? options.admin.host : undefined
@@ -197,7 +217,7 @@ class Dispatcher implements RunningRole {
     await this.#relaySteering?.start()
     dropPrivileges(this.#options.user)
     await this.#mesh.listen(listen.port, listen.host)
-    for (const other of before(listen, this.#options.dispatchers)) this.#mesh.dial(formatEndpoint(other))
+    this.#coordinator.watch(addresses => this.#mesh.dial(addresses))
     if (admin !== undefined) await this.#admin.listen(admin)
     this.#ownersChanged([])
     this.#driver.schedule()
@@ -218,10 +238,11 @@ class Dispatcher implements RunningRole {
     this.#demo.stop()
     this.#asks.close()
     this.#gateways.close()
-    await Promise.all([this.#admin.close(), this.#mesh.close(), this.#relay?.stop(), this.#recorded.finish()])
+    await Promise.all([
+      ...[this.#admin.close(), this.#mesh.close(), this.#relay?.stop(), this.#recorded.finish()],
+      this.#coordinator.close(),
+    ])
   }
-
-  readonly #incarnation = createIncarnation(Date.now(), Math.random)
 
   get #hello(): Hello {
     const { cluster, id, name, address, address6 } = this.#options
@@ -231,7 +252,7 @@ class Dispatcher implements RunningRole {
       ownerId: id,
       role: 'dispatcher',
       name,
-      incarnation: this.#incarnation,
+      incarnation: this.#lease.run,
       addresses: address6 === undefined ? [address] : [address, address6],
       capabilities: [],
     }

@@ -5,7 +5,8 @@
 import { InvalidArgumentError } from 'commander'
 import { formatAddress, parseAddress } from '../node/wire/address.ts'
 import { formatDurationMs, formatOctets, parseDurationMs, parseOctets } from './config/units.ts'
-import { type Endpoint, MAX_DISPATCHERS } from './options.ts'
+import type { EngineServers } from './coordination/engine-options.ts'
+import { DEFAULT_ENGINE_PORT, type Endpoint, MAX_DISPATCHERS } from './options.ts'
 
 /** Names of devices: of those that Linux takes, what needs no quoting anywhere. */
 const DEVICE = /^[A-Za-z0-9][A-Za-z0-9._-]{0,14}$/
@@ -95,6 +96,26 @@ export function controlUrls(text: string): readonly Endpoint[] {
   const all = [...new Set(text.split(','))].map(controlUrl)
   if (all.length > MAX_DISPATCHERS) throw new InvalidArgumentError(`More than ${MAX_DISPATCHERS}.`)
   return all
+}
+
+const MAX_ENGINE_SERVERS = 16
+
+/** `nats://HOST[:PORT]` or `tls://HOST[:PORT]`, several separated by commas. */
+export function engineUrls(text: string): EngineServers {
+  const urls = [...new Set(text.split(','))].map(url => /^(nats|tls):\/\/([^/@]+)\/?$/.exec(url))
+  const servers = urls.map(parts => {
+    const [, , address] = parts ?? []
+    if (address === undefined) {
+      throw new InvalidArgumentError(
+        'Not nats://HOST[:PORT] or tls://HOST[:PORT]; credentials go into a file.',
+      )
+    }
+    return endpoint(/:\d+$/.test(address) ? address : `${address}:${DEFAULT_ENGINE_PORT}`)
+  })
+  if (servers.length > MAX_ENGINE_SERVERS) throw new InvalidArgumentError(`More than ${MAX_ENGINE_SERVERS}.`)
+  const schemes = new Set(urls.map(parts => parts?.[1]))
+  if (schemes.size > 1) throw new InvalidArgumentError('Some with TLS and some without.')
+  return { servers, tls: schemes.has('tls') }
 }
 
 /** `https://example.org`: a scheme, a host and perhaps a port, as `URL.origin` writes them. */

@@ -18,6 +18,7 @@ import { AdminError } from './admin/errors.ts'
 import type { FeedSource, WatchedOwner } from './admin/feed.ts'
 import type { DemoReport, FeedShift } from './admin/feed-messages.ts'
 import type { Asks } from './asks.ts'
+import type { Coordinator } from './coordination/coordinator.ts'
 import type { DispatcherCore } from './core.ts'
 import type { Demo } from './demo.ts'
 import type { Member } from './members.ts'
@@ -29,6 +30,7 @@ export class Inspection implements Inspector, FeedSource {
   readonly #asks: Asks
   readonly #operator: OperatorHost
   readonly #demo: Demo
+  readonly #coordinator: Pick<Coordinator, 'report'>
 
   constructor(
     options: DispatcherOptions,
@@ -36,12 +38,14 @@ export class Inspection implements Inspector, FeedSource {
     asks: Asks,
     operator: OperatorHost,
     demo: Demo,
+    coordinator: Pick<Coordinator, 'report'>,
   ) {
     this.#options = options
     this.#core = core
     this.#asks = asks
     this.#operator = operator
     this.#demo = demo
+    this.#coordinator = coordinator
   }
 
   owners(): WatchedOwner[] {
@@ -59,6 +63,10 @@ export class Inspection implements Inspector, FeedSource {
 
   demo(): DemoReport {
     return this.#demo.report
+  }
+
+  engineAway(): boolean {
+    return this.#coordinator.report().awayMs !== null
   }
 
   startDemo(): Promise<DemoReport> {

@@ -6,6 +6,7 @@
 import { existsSync } from 'node:fs'
 import { threadsEnvironment } from '../node/server/threads.ts'
 import { DEFAULT_DRAIN_MS } from './admin/api.ts'
+import { openCoordinator } from './coordination/open.ts'
 import { Gateway } from './gateway/gateway.ts'
 import { linkKeys } from './link-security.ts'
 import type { NodeOptions, RunningRole } from './options.ts'
@@ -109,7 +110,8 @@ class Instances implements RunningRole {
     const steering = new InstanceSteering(new NftSteering(spec), this.#devices)
     await steering.start()
     const options = { ...this.#options, name: `${name}-instances`, wan: [lan], steering: 'nft' } as const
-    this.#gateway = new Gateway(options, steering, text => line(name, text), keys)
+    const coordinator = await openCoordinator(options, 'gateway', dispatchers)
+    this.#gateway = new Gateway(options, coordinator, steering, text => line(name, text), keys)
     await Promise.all([this.#gateway.ready, ...this.#roles.map(role => role.start())])
   }
 

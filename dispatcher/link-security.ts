@@ -39,24 +39,27 @@ export async function linkKeys(
 }
 
 async function readKeyFile(path: string): Promise<LinkKeys> {
-  let text: string
-  try {
-    const { mode, size } = await stat(path)
-    if ((mode & OTHERS) !== 0) {
-      throw new LinkSecurityError('KEY_EXPOSED', `others may read the key file ${path}: chmod 600 it`)
-    }
-    if (size > MAX_KEY_FILE_OCTETS) throw new LinkSecurityError('KEY_INVALID', `${path} is no key file`)
-    text = await readFile(path, 'utf8')
-  } catch (error) {
-    if (error instanceof LinkSecurityError) throw error
-    const why = error instanceof Error ? error.message : String(error)
-    throw new LinkSecurityError('KEY_UNREADABLE', `the key file cannot be read: ${why}`, error)
-  }
-  const keys = parseLinkKeys(text)
+  const keys = parseLinkKeys(await readPrivateFile(path, 'key file'))
   if (typeof keys !== 'string') return keys
   throw new LinkSecurityError('KEY_INVALID', `${path}: ${keys}`)
 }
 
-function isLoopback(host: string): boolean {
+/** A file that nobody else may read; `what` it is stands in the LinkSecurityError. */
+export async function readPrivateFile(path: string, what: string): Promise<string> {
+  try {
+    const { mode, size } = await stat(path)
+    if ((mode & OTHERS) !== 0) {
+      throw new LinkSecurityError('KEY_EXPOSED', `others may read the ${what} ${path}: chmod 600 it`)
+    }
+    if (size > MAX_KEY_FILE_OCTETS) throw new LinkSecurityError('KEY_INVALID', `${path} is no ${what}`)
+    return await readFile(path, 'utf8')
+  } catch (error) {
+    if (error instanceof LinkSecurityError) throw error
+    const why = error instanceof Error ? error.message : String(error)
+    throw new LinkSecurityError('KEY_UNREADABLE', `the ${what} cannot be read: ${why}`, error)
+  }
+}
+
+export function isLoopback(host: string): boolean {
   return host === 'localhost' || host === '::1' || /^127\.\d{1,3}\.\d{1,3}\.\d{1,3}$/.test(host)
 }

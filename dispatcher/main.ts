@@ -3,6 +3,7 @@
  * The command `gyre`: the roles of a cluster, a whole cluster on one machine, and the operator's questions and orders.
  * It reads flags and starts what they ask for; each command loads only its own program.
  */
+import { hostname } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { Command } from 'commander'
@@ -10,11 +11,13 @@ import { applyConfig } from './config/apply.ts'
 import { configFlag, findConfig } from './config/find.ts'
 import type { LoadedConfig } from './config/load.ts'
 import { RunningConfig } from './config/running.ts'
+import type { EngineOptions, EngineServers } from './coordination/engine-options.ts'
 import {
   controlUrls,
   device,
   devices,
   endpoint,
+  engineUrls,
   integer,
   ipv4,
   ipv6,
@@ -63,6 +66,8 @@ import {
 } from './up/command.ts'
 import { serve } from './up/role-channel.ts'
 
+const ENGINE_TEXT =
+  'the NATS servers that give owner ids and know the dispatchers, nats://HOST[:PORT] or tls://…, separated by commas'
 const DISPATCHERS_TEXT = 'control links of all dispatchers, ws://HOST:PORT, separated by commas'
 /** What runs as `node dist/dispatcher/main.js`; `www/site` lies beside `dist`. */
 const PROGRAM = fileURLToPath(import.meta.url)
@@ -88,7 +93,15 @@ type Flags<T> = Omit<
   | 'key'
   | 'plainLinks'
   | 'dispatchers'
+  | 'id'
+  | 'nats'
 > & {
+  readonly id?: number
+  readonly nats?: EngineServers
+  readonly natsCreds?: string
+  readonly natsCa?: string
+  readonly natsCert?: string
+  readonly natsKey?: string
   readonly dispatcher?: readonly Endpoint[]
   readonly vip6: string
   readonly address6?: string
@@ -111,6 +124,9 @@ type ServeFlags = Omit<ServeOptions, 'vip6' | 'lan'> & {
   readonly root: string
   readonly origin?: string
 }
+
+/** With its prefix a name of 64 characters at most. */
+const MAX_HOST_NAME = 59
 
 /** The admin client takes its time to load, so commands that do not ask anything go without. */
 const NOT_OPERATOR = new Set(['up', 'down', 'serve', 'gateway', 'dispatcher', 'node'])
@@ -174,7 +190,7 @@ function registerGateway(program: Command): void {
   const command = serviceFlags(program.command('gateway'), 'gateway')
   command
     .description('steer packets to their owners, on a router that the virtual addresses are routed to')
-    .requiredOption('--dispatcher <urls>', DISPATCHERS_TEXT, controlUrls)
+    .option('--dispatcher <urls>', DISPATCHERS_TEXT, controlUrls)
     .requiredOption('--wan <devices>', 'where packets of clients arrive, separated by commas', devices)
     .requiredOption('--lan <device>', 'the network of the owners', device)
     .option(
@@ -238,7 +254,7 @@ function registerNode(program: Command): void {
   const command = ownerFlags(serviceFlags(program.command('node'), undefined))
   command
     .description('own connections and serve files')
-    .requiredOption('--dispatcher <urls>', DISPATCHERS_TEXT, controlUrls)
+    .option('--dispatcher <urls>', DISPATCHERS_TEXT, controlUrls)
     .addOption(appOption())
     .option(
       '--instances <count>',
@@ -261,8 +277,12 @@ function registerNode(program: Command): void {
       }
       await run(command, async () => {
         const configuration = configurationOf(command, flags)
-        if (options.instances === 1) return (await import('../node/main.ts')).runNode(options, configuration)
-        return (await import('./instances.ts')).runInstances(options, COMMAND)
+        const { instances, id } = options
+        // Where there are several, they have ids of their own (`checkEngine`).
+        if (instances === 1 || id === undefined) {
+          return (await import('../node/main.ts')).runNode(options, configuration)
+        }
+        return (await import('./instances.ts')).runInstances({ ...options, id }, COMMAND)
       })
     })
 }
@@ -311,6 +331,11 @@ function serviceFlags(command: Command, defaultName: string | undefined): Comman
   return vipFlags(command)
     .addOption(keyOption())
     .option('--plain-links', 'make control links without a key: only where nobody else reaches their network')
+    .option('--nats <urls>', ENGINE_TEXT, engineUrls)
+    .option('--nats-creds <file>', 'credentials for it (a .creds file)', resolvedPath)
+    .option('--nats-ca <file>', 'certificate of the authority of its servers', resolvedPath)
+    .option('--nats-cert <file>', 'our own certificate for it', resolvedPath)
+    .option('--nats-key <file>', 'the key of that', resolvedPath)
     .option('--cluster <name>', 'control links are made within one cluster only', name, DEFAULT_CLUSTER)
     .option('--name <name>', 'of this process in its role', name, defaultName)
     .option(
@@ -323,7 +348,7 @@ function serviceFlags(command: Command, defaultName: string | undefined): Comman
 
 function ownerFlags(command: Command): Command {
   return fileFlags(command)
-    .requiredOption('--id <id>', 'owner id, unique in the cluster', integer(0, (1 << MAX_OWNER_ID_BITS) - 1))
+    .option('--id <id>', 'owner id, unique in the cluster', integer(0, (1 << MAX_OWNER_ID_BITS) - 1))
     .requiredOption('--address <address>', 'where the gateway sends packets of this owner', ipv4)
     .option('--address6 <address>', 'the same over IPv6', ipv6)
     .requiredOption('--listen <host:port>', 'where control links of the others arrive', endpoint)
@@ -336,21 +361,53 @@ function ownerFlags(command: Command): Command {
 
 function common(
   command: Command,
-  flags: Flags<{ name: string; id?: number; instances?: number }>,
+  flags: Flags<{ name: string; instances?: number }>,
 ): {
   vip6: string | undefined
   ownerIdBits: number
+  id: number | undefined
   name: string
   key: string | undefined
   plainLinks: boolean
+  nats: EngineOptions | undefined
 } {
   const { ownerBits, id, instances = 1, vip6, key, plainLinks = false } = flags
+  checkEngine(command, flags, instances)
   const last = id === undefined ? 0 : id + instances - 1
   if (last >= 1 << ownerBits) {
     command.error(`error: owner id ${last} does not fit ${ownerBits} bits`, { exitCode: 1 })
   }
-  const named = flags.name ?? `node${id}`
-  return { vip6: noneIsUndefined(vip6), ownerIdBits: ownerBits, name: named, key, plainLinks }
+  const named = flags.name ?? (id === undefined ? `node-${hostName()}` : `node${id}`)
+  return {
+    ...{ vip6: noneIsUndefined(vip6), ownerIdBits: ownerBits, id, name: named, key, plainLinks },
+    nats: engineOf(flags),
+  }
+}
+
+/** An id and the dispatchers are told by flags, or by an engine. */
+function checkEngine(command: Command, flags: Flags<object>, instances: number): void {
+  const { nats, id, dispatcher } = flags
+  const role = command.name()
+  const fail = (text: string) => command.error(`error: ${text}`, { exitCode: 1 })
+  if (nats !== undefined && dispatcher !== undefined) fail('give either --nats or --dispatcher')
+  if (nats === undefined && role !== 'dispatcher' && dispatcher === undefined) {
+    fail('give --dispatcher, or --nats, which knows the dispatchers')
+  }
+  if (role === 'gateway' || id !== undefined) return
+  if (nats === undefined) fail('give --id, or --nats, which gives one')
+  if (instances > 1) fail('--instances needs --id, that of the first')
+}
+
+function engineOf(flags: Flags<object>): EngineOptions | undefined {
+  const { nats, natsCreds: creds, natsCa: ca, natsCert: cert, natsKey: key } = flags
+  return nats && { ...nats, creds, ca, cert, key }
+}
+
+/** Of this machine, as far as it can stand in a name. */
+function hostName(): string {
+  return hostname()
+    .replaceAll(/[^A-Za-z0-9._-]/g, '-')
+    .slice(0, MAX_HOST_NAME)
 }
 
 function configurationOf(

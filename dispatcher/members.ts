@@ -67,10 +67,11 @@ export class Members {
     return this.#members.get(id)
   }
 
-  /** By its id as a number, or by its name. */
+  /** By its id as a number, or by its name; of two runs with one name that which is up. */
   named(name: string): Member | undefined {
     const id = /^\d+$/.test(name) ? Number(name) : Number.NaN
-    return this.#members.get(id) ?? this.all.find(member => member.name === name)
+    const named = this.all.filter(member => member.name === name)
+    return this.#members.get(id) ?? named.find(({ up }) => up) ?? named[0]
   }
 
   up(member: Introduced): void {

@@ -8,6 +8,7 @@ import type { AccessLogSettings } from '../node/server/access-log.ts'
 import type { ServerLimits } from '../node/server/limits.ts'
 import type { ReloadAnswer } from '../node/server/reloader.ts'
 import type { ServingSettings } from '../node/server/settings.ts'
+import type { EngineOptions } from './coordination/engine-options.ts'
 import type { LivenessSettings } from './liveness-settings.ts'
 import type { PolicyName } from './placement/policy.ts'
 
@@ -54,6 +55,13 @@ export interface RoleOptions extends Service {
   readonly key?: string | undefined
   /** Nobody else reaches the network of the links. */
   readonly plainLinks?: boolean
+  /** The engine that gives owner ids and knows the dispatchers; undefined: what the options say holds. */
+  readonly nats?: EngineOptions | undefined
+}
+
+/** The same where an engine may give the owner id. */
+export type Unleased<Options extends { readonly id: number }> = Omit<Options, 'id'> & {
+  readonly id: number | undefined
 }
 
 /** What every owner of connections is told, dispatcher and node alike. */
@@ -147,6 +155,8 @@ export const DEFAULT_VIP6 = 'fd77::1'
 export const DEFAULT_PORT = 80
 export const DEFAULT_ADMIN: Endpoint = { host: '127.0.0.1', port: 8800 }
 export const DEFAULT_CONTROL_PORT = 7700
+/** A server of NATS listens there where nothing else is said. */
+export const DEFAULT_ENGINE_PORT = 4222
 export const DEFAULT_NODES = 3
 export const DEFAULT_INSTANCES = 1
 export const DEFAULT_OWNER_ID_BITS = 8

@@ -3,26 +3,38 @@
  * What is secret does not stand in a command line, which everybody may read.
  */
 import { join, parse } from 'node:path'
+import type { EngineOptions } from './coordination/engine-options.ts'
 import { formatEndpoint } from './flags.ts'
-import type { Endpoint, NodeOptions, OwnerOptions, RoleOptions } from './options.ts'
+import type { Endpoint, NodeOptions, OwnerOptions, RoleOptions, Unleased } from './options.ts'
 
 export function roleFlags(options: RoleOptions): string[] {
-  const { cluster, name, vip, vip6, port, ownerIdBits, config, key, plainLinks } = options
+  const { cluster, name, vip, vip6, port, ownerIdBits, config, key, plainLinks, nats } = options
   return [
     ...(config === undefined ? [] : ['--config', config]),
     ...['--cluster', cluster, '--name', name, '--vip', vip, '--vip6', vip6 ?? 'none', '--port', `${port}`],
     ...['--owner-bits', `${ownerIdBits}`],
     ...(key === undefined ? [] : ['--key', key]),
     ...(plainLinks === true ? ['--plain-links'] : []),
+    ...(nats === undefined ? [] : engineFlags(nats)),
   ]
 }
 
-export function ownerFlags(options: OwnerOptions): string[] {
+function engineFlags({ servers, tls, creds, ca, cert, key }: EngineOptions): string[] {
+  const urls = servers.map(server => `${tls ? 'tls' : 'nats'}://${formatEndpoint(server)}`)
+  const files = { creds, ca, cert, key }
+  return [
+    ...['--nats', urls.join(',')],
+    ...Object.entries(files).flatMap(([what, file]) => (file === undefined ? [] : [`--nats-${what}`, file])),
+  ]
+}
+
+export function ownerFlags(options: Unleased<OwnerOptions>): string[] {
   const { id, address, address6, listen, root, origin, cacheOctets, mode, lan, tun, user, pcap, pcapOctets } =
     options
   return [
     ...roleFlags(options),
-    ...['--id', `${id}`, '--address', address],
+    ...(id === undefined ? [] : ['--id', `${id}`]),
+    ...['--address', address],
     ...(root === undefined ? [] : ['--root', root]),
     ...(origin === undefined ? [] : ['--origin', origin]),
     ...(address6 === undefined ? [] : ['--address6', address6]),
@@ -33,7 +45,7 @@ export function ownerFlags(options: OwnerOptions): string[] {
   ]
 }
 
-export function nodeFlags(options: NodeOptions): string[] {
+export function nodeFlags(options: Unleased<NodeOptions>): string[] {
   const { app, dispatchers } = options
   return [
     ...ownerFlags(options),
@@ -42,7 +54,9 @@ export function nodeFlags(options: NodeOptions): string[] {
   ]
 }
 
+/** Of none: an engine knows them. */
 export function dispatcherFlags(dispatchers: readonly Endpoint[]): string[] {
+  if (dispatchers.length === 0) return []
   return ['--dispatcher', dispatchers.map(endpoint => `ws://${formatEndpoint(endpoint)}`).join(',')]
 }
 

@@ -50,6 +50,7 @@ const TEST_TOOLS = {
   'systemd-analyze': 'systemd',
   keepalived: 'keepalived',
   bird: 'bird2',
+  'nats-server': 'nats-server',
 }
 /** Whom the benchmarks measure us beside, and what they make load with. */
 const BENCH_TOOLS = { gcc: 'gcc', wrk: 'wrk', nginx: 'nginx-light', haproxy: 'haproxy' }

@@ -4,16 +4,18 @@
  */
 import { randomBytes } from 'node:crypto'
 import { DEFAULT_DRAIN_MS } from '../dispatcher/admin/api.ts'
+import { openCoordinator } from '../dispatcher/coordination/open.ts'
+import { transmitter } from '../dispatcher/coordination/transmitter.ts'
 import { formatEndpoint } from '../dispatcher/flags.ts'
 import { linkKeys } from '../dispatcher/link-security.ts'
-import type { Configuration, NodeOptions, RunningRole } from '../dispatcher/options.ts'
+import type { Configuration, NodeOptions, RunningRole, Unleased } from '../dispatcher/options.ts'
 import { dropPrivileges } from '../dispatcher/privileges.ts'
 import { bringUpTun, FIRST_METRIC } from '../dispatcher/steering/tun-routes.ts'
 import { runApp } from './app/run-app.ts'
 import { provideRuntime } from './app/runtime.ts'
 import type { LinkError } from './control/errors.ts'
 import { FailureNotices } from './control/failure-notices.ts'
-import { createIncarnation, type Hello, PROTOCOL_VERSION } from './control/hello.ts'
+import { type Hello, PROTOCOL_VERSION } from './control/hello.ts'
 import { Mesh } from './control/mesh.ts'
 import { AccessLog } from './server/access-log.ts'
 import { NodeCore } from './server/core.ts'
@@ -31,9 +33,15 @@ import { openRecordedTun, recordingOf } from './tun/recording.ts'
 /** For saying goodbye, after the connections have been given away. */
 const STOP_GRACE_MS = 3_000
 
-export async function runNode(options: NodeOptions, configuration: Configuration): Promise<RunningRole> {
-  const { id, name, cluster, listen } = options
+export async function runNode(
+  options: Unleased<NodeOptions>,
+  configuration: Configuration,
+): Promise<RunningRole> {
+  const { name, cluster, listen } = options
   const keys = await linkKeys(options, [listen, ...options.dispatchers])
+  const coordinator = await openCoordinator(options, 'node', options.dispatchers)
+  const lease = await coordinator.lease(options.id)
+  const { id } = lease
   const now = () => performance.now()
   const sites = await Sites.open(
     configuration.serving,
@@ -60,14 +68,13 @@ export async function runNode(options: NodeOptions, configuration: Configuration
   const welcome = new Promise<void>(resolve => {
     welcomed = resolve
   })
-  const incarnation = createIncarnation(Date.now(), Math.random)
   const hello: Hello = {
     protocol: PROTOCOL_VERSION,
     cluster,
     ownerId: id,
     role: 'node',
     name,
-    incarnation,
+    incarnation: lease.run,
     addresses: options.address6 === undefined ? [options.address] : [options.address, options.address6],
     capabilities: [`control=${formatEndpoint(listen)}`],
   }
@@ -77,7 +84,6 @@ export async function runNode(options: NodeOptions, configuration: Configuration
   const failed = (error: LinkError) => {
     if (stopped === undefined) notices.note('the dispatcher', error, now())
   }
-  const atDispatchers = options.dispatchers.map(formatEndpoint)
   const mesh = new Mesh({
     hello: () => hello,
     keys,
@@ -99,7 +105,9 @@ export async function runNode(options: NodeOptions, configuration: Configuration
       driver.schedule()
     },
     onFailure: (address, error) => {
-      if (atDispatchers.includes(address)) failed(error)
+      if (!mesh.dials(address)) return
+      if (error.code === 'OWNER_CONFLICT') lease.suspect()
+      failed(error)
     },
   })
   const log = AccessLog.open(configuration.accessLog, name, warn)
@@ -123,7 +131,7 @@ export async function runNode(options: NodeOptions, configuration: Configuration
       secret: undefined,
     },
     {
-      transmit: batch => void device.send(batch),
+      transmit: transmitter(device, lease),
       send: (to, envelope) => {
         if (note !== undefined) noteShift(note, id, to, envelope)
         return mesh.send(to, envelope)
@@ -156,7 +164,7 @@ export async function runNode(options: NodeOptions, configuration: Configuration
     await runApp(options.app)
   }
   await mesh.listen(listen.port, listen.host)
-  for (const address of atDispatchers) mesh.dial(address)
+  coordinator.watch(addresses => mesh.dial(addresses))
   await welcome
 
   const leave = () =>
@@ -174,8 +182,9 @@ export async function runNode(options: NodeOptions, configuration: Configuration
         .finally(() => {
           driver.close()
           log?.close()
-          return finish()
+          return Promise.all([finish(), coordinator.close()])
         })
+        .then(() => {})
       return stopped
     },
     stopTimeoutMs: DEFAULT_DRAIN_MS + STOP_GRACE_MS,

@@ -53,6 +53,15 @@ export interface StatusReport {
   /** The sum over all owners that are up. */
   readonly counters: CounterReport
   readonly crashes: CrashReport
+  readonly coordination: CoordinationReport
+}
+
+/** Who gives owner ids and knows the dispatchers. */
+export interface CoordinationReport {
+  /** `embedded`: nobody, each process was told. */
+  readonly engine: 'embedded' | 'nats'
+  /** For how long the engine has not answered the dispatcher that answers here; null: it does. */
+  readonly awayMs: number | null
 }
 
 /** What became of the connections of nodes that died, since the dispatcher began. */

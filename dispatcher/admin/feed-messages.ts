@@ -24,6 +24,8 @@ export interface FeedFrame {
   /** Shifts done and refused since the owners that run now were started. */
   readonly shifted: number
   readonly refused: number
+  /** Whether the engine that coordinates the cluster, if there is one, does not answer. */
+  readonly engineAway: boolean
   /** Absent where nothing changed. */
   readonly owners?: readonly FeedOwner[]
   /** New or changed. */

@@ -315,3 +315,10 @@ describe('over a WebSocket', () => {
     expect(feeds.viewers).toBe(MAX_VIEWERS - 5)
   })
 })
+
+it('says whether the engine of the cluster is away', async () => {
+  source.isEngineAway = true
+  expect((await tick()).engineAway).toBe(true)
+  source.isEngineAway = false
+  expect([(await tick()).engineAway, feed.full().engineAway]).toEqual([false, false])
+})

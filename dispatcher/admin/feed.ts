@@ -43,6 +43,8 @@ export interface FeedSource {
   /** Undefined where it did not answer. */
   watch(owner: number, query: WatchQuery): Promise<Watched | undefined>
   demo(): DemoReport
+  /** Whether the engine that coordinates the cluster, if there is one, does not answer. */
+  engineAway(): boolean
 }
 
 interface Known {
@@ -155,7 +157,9 @@ export class Feed {
         else refused += count
       }
     }
-    return { version: 1 as const, full, at, connections, sampled: this.#sockets.size, shifted, refused }
+    const sampled = this.#sockets.size
+    const engineAway = this.#source.engineAway()
+    return { version: 1 as const, full, at, connections, sampled, shifted, refused, engineAway }
   }
 
   /** An owner is about to end: what it has not told yet is heard first. Resolves soon, whatever it says. */

@@ -50,6 +50,7 @@ const status: StatusReport = {
   ],
   counters,
   crashes: { recovered: 0, lost: {}, records: 0, recovering: 0 },
+  coordination: { engine: 'embedded', awayMs: null },
 }
 const connection = {
   id: 7,

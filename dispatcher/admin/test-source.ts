@@ -27,6 +27,7 @@ export class TestSource implements FeedSource {
   /** Changes when an owner is started again. */
   readonly pids = new Map<number, number>()
   report: DemoReport = NO_DEMO
+  isEngineAway = false
   readonly #nodes: number
   readonly #log = new Map<number, WatchedShift[]>()
   readonly #counts = new Map<number, Record<string, number>>()
@@ -94,6 +95,10 @@ export class TestSource implements FeedSource {
 
   demo(): DemoReport {
     return this.report
+  }
+
+  engineAway(): boolean {
+    return this.isEngineAway
   }
 
   #answer(owner: number, query: WatchQuery, connections: number, sockets: WatchedSocket[]): Watched {

@@ -126,6 +126,7 @@ class Cluster extends TestPlacement implements AdminBackend {
       owners,
       counters,
       crashes: { recovered: 7, lost: { NO_RECORD: 2 }, records: 5, recovering: 1 },
+      coordination: { engine: 'embedded', awayMs: null },
     }
   }
   async connections(query: ConnectionsQuery) {
@@ -430,20 +431,34 @@ describe('reload', () => {
   })
 })
 
-it('status says where owners run different configurations', () => {
-  const [dispatcher, node] = owners as [OwnerReport, OwnerReport]
-  const text = formatStatus({
+/** Of a cluster of two owners, with what is said of it besides. */
+function statusText(more: Partial<StatusReport>): string {
+  return formatStatus({
     cluster: 'gyre',
     mode: 'shift',
     steering: 'nft',
     vips: [],
     port: 80,
     uptimeMs: 0,
-    owners: [dispatcher, { ...node, config: 'bbbbbbbbbbbb' }],
+    owners,
     counters: none,
     crashes: { recovered: 0, lost: {}, records: 0, recovering: 0 },
+    coordination: { engine: 'embedded', awayMs: null },
+    ...more,
   })
+}
+
+it('status says where owners run different configurations', () => {
+  const [dispatcher, node] = owners as [OwnerReport, OwnerReport]
+  const text = statusText({ owners: [dispatcher, { ...node, config: 'bbbbbbbbbbbb' }] })
   expect(text).toContain(
     'configurations differ: dispatcher aaaaaaaaaaaa, node1 bbbbbbbbbbbb; see gyre reload\n',
   )
+})
+
+it('status says that the engine is away, and nothing of one that answers', () => {
+  const away = statusText({ coordination: { engine: 'nats', awayMs: 61_000 } })
+  expect(away).toMatch(/ {2}engine nats, away for 1 min 1 s\n/)
+  expect(statusText({ coordination: { engine: 'nats', awayMs: null } })).toMatch(/ {2}engine nats\n/)
+  expect(statusText({})).not.toContain('engine')
 })

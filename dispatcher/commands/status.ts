@@ -21,11 +21,17 @@ export function formatStatus(status: StatusReport): string {
     `vips ${status.vips.join(' ')}`,
     `port ${status.port}`,
     `up ${formatDuration(status.uptimeMs)}`,
+    ...formatEngine(status),
   ].join('  ')
   const aborted = formatCounts(status.counters.aborted)
   const reasons = aborted === '' ? '' : `\naborted: ${aborted}\n`
   const owners = `${formatOwners(status.owners)}${formatConfigs(status.owners)}`
   return `${head}\n\n${owners}\n${formatCounters(status)}${reasons}${formatCrashes(status)}${formatFull(status.owners)}`
+}
+
+function formatEngine({ coordination: { engine, awayMs } }: StatusReport): string[] {
+  if (engine === 'embedded') return []
+  return [`engine ${engine}${awayMs === null ? '' : `, away for ${formatDuration(awayMs)}`}`]
 }
 
 /** Silent where no node has died with connections. */

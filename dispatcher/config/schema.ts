@@ -8,7 +8,18 @@ import { ACCESS_LOG_FORMATS, DEFAULT_ACCESS_LOG } from '../../node/server/access
 import { NO_CLIENT_LIMITS } from '../../node/server/client-table.ts'
 import { DEFAULT_PACE } from '../../node/server/pace.ts'
 import { DEFAULT_CAPTURE_OCTETS } from '../../node/tun/pcap-device.ts'
-import { bitRate, controlUrls, device, devices, endpoint, ipv4, ipv6, ipv6OrNone, name } from '../flags.ts'
+import {
+  bitRate,
+  controlUrls,
+  device,
+  devices,
+  endpoint,
+  engineUrls,
+  ipv4,
+  ipv6,
+  ipv6OrNone,
+  name,
+} from '../flags.ts'
 import { LIVENESS } from '../liveness-settings.ts'
 import {
   DEFAULT_ADMIN,
@@ -139,6 +150,21 @@ const PROCESS_SHAPE = {
     about: 'control links of all dispatchers',
     ...MACHINE,
   }),
+  nats: textSetting(engineUrls, 'nats://HOST:PORT or tls://HOST:PORT, several separated by commas', {
+    about: 'the engine that gives owner ids and knows the dispatchers, in place of `id` and `dispatcher`',
+    ...MACHINE,
+  }),
+  natsCreds: textSetting(filePath, 'a file', {
+    about: 'with credentials for it (a `.creds` file)',
+    ...MACHINE,
+  }),
+  natsCa: textSetting(filePath, 'a file', {
+    about: 'with the certificate of the authority that its servers’ come from',
+    default: 'those that Node.js knows',
+    ...MACHINE,
+  }),
+  natsCert: textSetting(filePath, 'a file', { about: 'with our own certificate for it', ...MACHINE }),
+  natsKey: textSetting(filePath, 'a file', { about: 'with the key of that', ...MACHINE }),
   lan: textSetting(device, 'a device', { about: 'the network of the owners', ...MACHINE }),
   wan: textSetting(devices, 'devices, separated by commas', {
     about: 'where packets of clients arrive, on a gateway',

@@ -3,6 +3,8 @@ import { createIncarnation, type Hello, PROTOCOL_VERSION } from '../../node/cont
 import type { Link } from '../../node/control/link.ts'
 import { createKeyText, type LinkKeys, parseLinkKeys } from '../../node/control/link-keys.ts'
 import { Listener } from '../../node/control/listener.ts'
+import { EmbeddedCoordinator } from '../coordination/embedded.ts'
+import { formatEndpoint } from '../flags.ts'
 import type { GatewayOptions } from '../options.ts'
 import { MemorySteering } from '../steering/memory-steering.ts'
 import { Gateway } from './gateway.ts'
@@ -66,6 +68,21 @@ function optionsFor(...ports: readonly number[]): GatewayOptions {
   }
 }
 
+function gatewayOf(
+  options: GatewayOptions,
+  steering: MemorySteering,
+  log: (line: string) => void,
+  keys?: LinkKeys,
+): Gateway {
+  return new Gateway(
+    options,
+    new EmbeddedCoordinator(options.dispatchers.map(formatEndpoint)),
+    steering,
+    log,
+    keys,
+  )
+}
+
 async function until(what: () => boolean): Promise<void> {
   for (let waited = 0; !what(); waited += 5) {
     if (waited > 20_000) throw new Error(`waited in vain for ${what}`)
@@ -79,7 +96,7 @@ it('steers as the dispatcher says, also the next run of it, and keeps its rules 
   first.setOwners(OWNERS)
   const { listener, port } = await listen(1, first)
   const lines: string[] = []
-  const gateway = new Gateway(optionsFor(port), steering, line => lines.push(line))
+  const gateway = gatewayOf(optionsFor(port), steering, line => lines.push(line))
   let second: Listener | undefined
   try {
     await gateway.ready
@@ -113,7 +130,7 @@ it('says that clients may come while it steers and has a dispatcher, and says wh
   // A port that nobody listens on yet.
   const { listener: early, port } = await listen(1, gateways)
   await early.close()
-  const gateway = new Gateway(optionsFor(port), steering, () => {})
+  const gateway = gatewayOf(optionsFor(port), steering, () => {})
   let listener: Listener | undefined
   try {
     const health = await gateway.listen({ host: '127.0.0.1', port: 0 })
@@ -149,7 +166,7 @@ it('is linked with each of several dispatchers by the key, and spreads over thos
     }),
   )
   const spreadOver = () => [...new Set(steering.table.slots)].sort((a, b) => a - b)
-  const gateway = new Gateway(optionsFor(...made.map(({ port }) => port)), steering, () => {}, keys)
+  const gateway = gatewayOf(optionsFor(...made.map(({ port }) => port)), steering, () => {}, keys)
   try {
     await until(() => `${spreadOver()}` === '0,201')
     expect([...steering.table.owners.keys()]).toEqual([0, 1, 201])

@@ -4,11 +4,13 @@
  */
 import { performance } from 'node:perf_hooks'
 import { Dialer } from '../../node/control/dialer.ts'
+import { Dialers } from '../../node/control/dialers.ts'
 import { FailureNotices } from '../../node/control/failure-notices.ts'
 import { createIncarnation, type Hello, NO_OWNER, PROTOCOL_VERSION } from '../../node/control/hello.ts'
 import type { Link } from '../../node/control/link.ts'
 import type { LinkKeys } from '../../node/control/link-keys.ts'
-import { formatEndpoint } from '../flags.ts'
+import type { Coordinator } from '../coordination/coordinator.ts'
+import { openCoordinator } from '../coordination/open.ts'
 import { linkKeys } from '../link-security.ts'
 import type { Endpoint, GatewayOptions, RunningRole } from '../options.ts'
 import { SteeringError } from '../steering/errors.ts'
@@ -30,10 +32,11 @@ const COUNTERS_EVERY_MS = 2000
 
 /** Resolves when the gateway steers to the owners that a dispatcher named. Rejects with a SteeringError. */
 export async function runGateway(options: GatewayOptions): Promise<RunningRole> {
-  const keys = await linkKeys(options, options.dispatchers)
+  const keys = await linkKeys(options, [...options.dispatchers, ...(options.nats?.servers ?? [])])
+  const coordinator = await openCoordinator(options, 'gateway', options.dispatchers)
   const steering = createSteering(options)
   await steering.start()
-  const gateway = new Gateway(options, steering, undefined, keys)
+  const gateway = new Gateway(options, coordinator, steering, undefined, keys)
   if (options.health !== undefined) await gateway.listen(options.health)
   await gateway.ready
   return gateway
@@ -49,7 +52,7 @@ export function createSteering(options: GatewayOptions): Steering {
     inDevices: wan,
     outDevice: lan,
     ownerIdBits,
-    spreads: options.dispatchers.length > 1,
+    spreads: options.nats !== undefined || options.dispatchers.length > 1,
   })
 }
 
@@ -57,8 +60,11 @@ export class Gateway implements RunningRole {
   /** Settles with the first owners. */
   readonly ready: Promise<void>
   readonly #steering: Steering
-  /** One for each dispatcher. */
-  readonly #dialers: readonly Dialer[]
+  readonly #coordinator: Coordinator
+  /** Of the dispatchers. */
+  readonly #dialers: Dialers
+  /** Over several dispatchers, by what each says. */
+  readonly #spreads: boolean
   readonly #told = new ToldOwners()
   readonly #timer: NodeJS.Timeout
   readonly #log: (line: string) => void
@@ -74,11 +80,14 @@ export class Gateway implements RunningRole {
   /** Dials at once; `steering` must have been started. */
   constructor(
     options: GatewayOptions,
+    coordinator: Coordinator,
     steering: Steering,
     log: (line: string) => void = line => console.error(line),
     keys?: LinkKeys | undefined,
   ) {
+    this.#coordinator = coordinator
     this.#steering = steering
+    this.#spreads = options.nats !== undefined || options.dispatchers.length > 1
     this.#log = log
     this.ready = new Promise(resolve => {
       this.#isReady = resolve
@@ -94,10 +103,10 @@ export class Gateway implements RunningRole {
       capabilities: [`steering=${options.steering}`],
     }
     const notices = new FailureNotices(log, performance.now())
-    this.#dialers = options.dispatchers.map(
-      endpoint =>
+    this.#dialers = new Dialers(
+      (address, down) =>
         new Dialer({
-          address: formatEndpoint(endpoint),
+          address,
           hello: () => hello,
           keys,
           random: Math.random,
@@ -107,11 +116,15 @@ export class Gateway implements RunningRole {
               this.#log(`linked to the dispatcher ${link.peer.name}`)
             },
             onMessage: (link, message) => this.#receive(link, message),
-            onDown: (link, reason) => this.#down(link, reason.message),
+            onDown: (link, reason) => {
+              this.#down(link, reason.message)
+              down()
+            },
           },
           onFailure: error => notices.note('the dispatcher', error, performance.now()),
         }),
     )
+    coordinator.watch(addresses => this.#dialers.name(addresses))
     this.#timer = setInterval(() => this.#count(), COUNTERS_EVERY_MS).unref()
     this.#health = new GatewayHealth(() => this.fault)
   }
@@ -119,7 +132,7 @@ export class Gateway implements RunningRole {
   /** Why no clients should be sent here; undefined: they may come. */
   get fault(): string | undefined {
     if (!this.#hasOwners) return 'no dispatcher has named the owners'
-    const isLinked = this.#dialers.some(({ link }) => link !== undefined)
+    const isLinked = !this.#dialers.links().next().done
     return isLinked ? this.#unread : 'no dispatcher is linked; the rules stay'
   }
 
@@ -137,8 +150,8 @@ export class Gateway implements RunningRole {
   async #stop(): Promise<void> {
     clearInterval(this.#timer)
     this.#health.close()
-    for (const dialer of this.#dialers) dialer.close()
-    await this.#steering.stop()
+    this.#dialers.close()
+    await Promise.all([this.#steering.stop(), this.#coordinator.close()])
   }
 
   #receive(link: Link, envelope: unknown): void {
@@ -152,7 +165,7 @@ export class Gateway implements RunningRole {
     if (this.#stopped !== undefined) return
     this.#log(`lost the dispatcher ${link.peer.name}: ${reason}; the rules stay`)
     this.#told.down(link.peer.ownerId)
-    if (this.#dialers.length === 1) return
+    if (!this.#spreads) return
     this.#steering.setOwners(this.#told.owners, this.#told.dispatchers).catch((error: unknown) => {
       if (this.#stopped === undefined)
         this.#log(`steering: ${error instanceof Error ? error.message : error}`)
@@ -190,7 +203,7 @@ export class Gateway implements RunningRole {
   }
 
   #count(): void {
-    const links = this.#dialers.flatMap(({ link }) => link ?? [])
+    const links = [...this.#dialers.links()]
     if (links.length === 0) return
     this.#steering.counters().then(
       counters => {

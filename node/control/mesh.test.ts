@@ -47,10 +47,9 @@ it('links whoever answers at each address, by the key, and finds them by their i
   const keys = keysOf(createKeyText())
   const dispatchers = [meshOf(0, 'dispatcher', keys), meshOf(201, 'dispatcher', keys)]
   const node = meshOf(1, 'node', keys)
-  for (const { mesh } of dispatchers) {
-    const { port } = await mesh.listen(0, '127.0.0.1')
-    node.mesh.dial(`127.0.0.1:${port}`)
-  }
+  const ports = await Promise.all(dispatchers.map(({ mesh }) => mesh.listen(0, '127.0.0.1')))
+  const addresses = ports.map(({ port }) => `127.0.0.1:${port}`)
+  node.mesh.dial(addresses)
   await until(() => [0, 201].every(id => node.mesh.isUp(id)))
   // Who the nodes are is said later, and changes nothing of these.
   node.mesh.setPeers([])
@@ -60,13 +59,20 @@ it('links whoever answers at each address, by the key, and finds them by their i
   await dispatchers[0]?.mesh.close()
   await until(() => !node.mesh.isUp(0))
   expect(node.mesh.isUp(201)).toBe(true)
+  // Named no more, a link stays for as long as it is up.
+  node.mesh.dial(addresses.slice(0, 1))
+  expect([node.mesh.isUp(201), node.mesh.dials(addresses[1] ?? '')]).toEqual([true, true])
+  await dispatchers[1]?.mesh.close()
+  await until(() => !node.mesh.dials(addresses[1] ?? ''))
+  expect(node.mesh.dials(addresses[0] ?? '')).toBe(true)
+  await node.mesh.close()
 }, 60_000)
 
 it('has no link where the key is another', async () => {
   const dispatcher = meshOf(0, 'dispatcher', keysOf(createKeyText()))
   const node = meshOf(1, 'node', keysOf(createKeyText()))
   const { port } = await dispatcher.mesh.listen(0, '127.0.0.1')
-  node.mesh.dial(`127.0.0.1:${port}`)
+  node.mesh.dial([`127.0.0.1:${port}`])
   await until(() => node.failures.length > 0)
   expect(node.failures[0]).toBe('UNAUTHENTICATED')
   expect(node.mesh.isUp(0)).toBe(false)

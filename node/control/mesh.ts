@@ -4,6 +4,7 @@
  */
 import type { AddressInfo } from 'node:net'
 import { Dialer } from './dialer.ts'
+import { Dialers } from './dialers.ts'
 import type { LinkError } from './errors.ts'
 import { type Hello, NO_OWNER } from './hello.ts'
 import type { Link, LinkLimits } from './link.ts'
@@ -37,7 +38,7 @@ export class Mesh {
   /** By owner id. */
   readonly #dialers = new Map<number, { readonly dialer: Dialer; readonly address: string }>()
   /** Of those that are known by their address alone. */
-  readonly #fixed: Dialer[] = []
+  readonly #byAddress: Dialers
   /** By owner id; processes that own nothing (gateways) are only met by `onUp`. */
   readonly #links = new Map<number, Link>()
   readonly #incarnations = new Map<number, string>()
@@ -46,15 +47,21 @@ export class Mesh {
     this.#options = options
     const { hello, keys, limits } = options
     this.#listener = new Listener({ ...limits, hello, keys, handlers: this.#handlers() })
+    this.#byAddress = new Dialers((address, down) => this.#dialer(address, {}, down))
   }
 
   listen(port: number, host: string): Promise<AddressInfo> {
     return this.#listener.listen(port, host)
   }
 
-  /** Keeps a link up from now on to whoever answers at `address`, host:port. */
-  dial(address: string): void {
-    this.#fixed.push(this.#dialer(address, {}))
+  /** Keeps links up from now on to whoever answers at these addresses, host:port, and no other but the peers. */
+  dial(addresses: readonly string[]): void {
+    this.#byAddress.name(addresses)
+  }
+
+  /** Whether whoever answers at `address` is dialed for it. */
+  dials(address: string): boolean {
+    return this.#byAddress.has(address)
   }
 
   #dialPeer({ id, address }: Peer): void {
@@ -64,12 +71,24 @@ export class Mesh {
     this.#dialers.set(id, { dialer: this.#dialer(address, { expectedOwner: id }), address })
   }
 
-  #dialer(address: string, expected: { readonly expectedOwner?: number }): Dialer {
+  #dialer(
+    address: string,
+    expected: { readonly expectedOwner?: number },
+    down: () => void = () => {},
+  ): Dialer {
     const { hello, keys, random, limits, onFailure } = this.#options
+    const handlers = this.#handlers()
     return new Dialer({
       ...limits,
       ...expected,
-      ...{ address, hello, keys, random, handlers: this.#handlers() },
+      ...{ address, hello, keys, random },
+      handlers: {
+        ...handlers,
+        onDown: (link, reason) => {
+          handlers.onDown(link, reason)
+          down()
+        },
+      },
       onFailure: error => onFailure?.(address, error),
     })
   }
@@ -114,7 +133,7 @@ export class Mesh {
 
   async close(): Promise<void> {
     for (const { dialer } of this.#dialers.values()) dialer.close()
-    for (const dialer of this.#fixed) dialer.close()
+    this.#byAddress.close()
     this.#dialers.clear()
     await this.#listener.close()
   }

@@ -52,6 +52,7 @@ export class Cluster {
   sampled = 0
   shifted = 0
   refused = 0
+  engineAway = false
   /** The latest shifts, done and refused, the newest last. */
   recent: FeedShift[] = []
   /** False until the first frame, and again when the link is lost. */
@@ -100,6 +101,7 @@ export class Cluster {
     this.sampled = frame.sampled
     this.shifted = frame.shifted
     this.refused = frame.refused
+    this.engineAway = frame.engineAway
     if (frame.owners !== undefined) this.owners = frame.owners
     if (frame.matrix !== undefined) this.matrix = frame.matrix
     if (frame.demo !== undefined) this.demo = frame.demo

@@ -88,6 +88,11 @@ function Top() {
           ? `live · ${dispatcher?.name ?? ''}, ${numbered(cluster.nodes.length, 'node')}`
           : `no word from the dispatcher${since}; trying again…`}
       </span>
+      {cluster.live && cluster.engineAway && (
+        <span class="live off" id="engine" role="status">
+          the engine (NATS) does not answer: serving and shifting go on, nobody can join
+        </span>
+      )}
       <span class="grow" />
       {policies !== undefined && (
         <label>
