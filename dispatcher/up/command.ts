@@ -65,6 +65,7 @@ interface UpFlags extends LivenessFlags {
   readonly instances: number
   readonly dispatchers: number
   readonly gateways: number
+  readonly withNats?: true
   readonly root: string
   readonly origin?: string
   readonly vip: string
@@ -104,6 +105,7 @@ export function registerUp(program: Command, paths: UpPaths): void {
     )
     .option('--dispatchers <count>', 'dispatchers that share the clients', integer(1, MAX_DISPATCHERS), 1)
     .option('--gateways <count>', 'routers that clients come through', integer(1, MAX_GATEWAYS), 1)
+    .option('--with-nats', 'an engine (nats-server) of its own gives the owner ids and knows the dispatchers')
     .option('--root <folder>', 'the files to serve', paths.site)
     .addOption(originOption())
     .option('--vip <address>', 'the virtual IPv4 address', ipv4, DEFAULT_VIP)
@@ -363,13 +365,14 @@ async function finish(
 function optionsOf(command: Command, flags: UpFlags): ClusterOptions {
   const { name, nodes, instances, vip, vip6, port, admin, mode, steering, linkRate, cacheOctets, config } =
     flags
-  const { pcap, pcapOctets, policy, app, key, dispatchers, gateways } = flags
+  const { pcap, pcapOctets, policy, app, key, dispatchers, gateways, withNats = false } = flags
   return {
     name,
     nodes,
     instances,
     dispatchers,
     gateways,
+    withNats,
     service: { vip, vip6: noneIsUndefined(vip6), port },
     config,
     pcap,

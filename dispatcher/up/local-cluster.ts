@@ -14,6 +14,7 @@ import { type LivenessSettings, livenessFlags } from '../liveness-settings.ts'
 import {
   ADMIN_TOKEN_VARIABLE,
   DEFAULT_CONTROL_PORT,
+  DEFAULT_ENGINE_PORT,
   DEFAULT_OWNER_ID_BITS,
   type Endpoint,
   MAX_NODES,
@@ -23,6 +24,7 @@ import {
   SECRET_VARIABLE,
   type Service,
   type SteeringKind,
+  type Unleased,
 } from '../options.ts'
 import type { PolicyName } from '../placement/policy.ts'
 import { dispatcherFlags, nodeFlags, ownerFlags, pcapOf, roleFlags } from '../role-flags.ts'
@@ -51,6 +53,7 @@ export const TUN_DEVICE = 'tun0'
 /** Roles that start at the same time: each takes a core for some 200 ms. */
 const PARALLEL_STARTS = 6
 const READY_TIMEOUT_MS = 20_000
+const ENGINE_TOOL = 'nats-server'
 const READY_TIMEOUT_PER_NODE_MS = 500
 
 export interface ClusterOptions {
@@ -79,6 +82,8 @@ export interface ClusterOptions {
   readonly linkBits: number | undefined
   /** Memory of each node for files. */
   readonly cacheOctets: number
+  /** An engine of its own gives the owner ids, and knows the dispatchers. */
+  readonly withNats?: boolean
   /** The key file for control links, absolute; undefined: links without TLS, on a bridge of the cluster's own. */
   readonly key?: string | undefined
   /** A program that each node runs, absolute; undefined: none. */
@@ -147,7 +152,7 @@ export class LocalCluster {
 
   /** Passes on to every role what the supervisor was told by a signal. */
   tell(name: 'SIGHUP' | 'SIGUSR1'): void {
-    for (const role of this.#roles) role.tell(name)
+    for (const role of this.#roles) if (role.command.role !== 'engine') role.tell(name)
   }
 
   /** Ends the roles and removes the network and the state file, at any time. Idempotent. */
@@ -222,9 +227,11 @@ export class LocalCluster {
   /** The dispatcher first: the others dial it, and a refused attempt costs them a pause. */
   #commands(topology: Topology, secret: string): RoleCommand[] {
     const { dispatchers, nodes, gateways } = topology
-    const { instances, app } = this.#options
-    const links = dispatchers.map(({ address }) => ({ host: address, port: DEFAULT_CONTROL_PORT }))
+    const { instances, app, withNats = false } = this.#options
+    const all = dispatchers.map(({ address }) => ({ host: address, port: DEFAULT_CONTROL_PORT }))
+    const links = withNats ? [] : all
     return [
+      ...(withNats ? [this.#engineCommand(dispatchers[0])] : []),
       ...dispatchers.map((_, index) => this.#dispatcherCommand(topology, index, links, secret)),
       ...gateways.map((gateway, index) => this.#gatewayCommand(gateway, index, links)),
       ...nodes.map(node =>
@@ -234,6 +241,19 @@ export class LocalCluster {
         ]),
       ),
     ]
+  }
+
+  /** Beside the first dispatcher, where no client reaches it. */
+  #engineCommand({ namespace, address, address6 }: Member): RoleCommand {
+    const program = findTool(ENGINE_TOOL) ?? ENGINE_TOOL
+    const store = this.#folder.engineFolder
+    return {
+      ...{ role: 'engine', name: 'engine', id: -1, namespace, address, address6, admin: undefined },
+      argv: [program, '-a', address, '-p', `${DEFAULT_ENGINE_PORT}`, '-js', '-sd', store],
+      environment: {},
+      readyTimeoutMs: READY_TIMEOUT_MS,
+      readyLine: /Server is ready/,
+    }
   }
 
   /** The first has the admin port, for all of them. */
@@ -273,12 +293,12 @@ export class LocalCluster {
     flags: readonly string[],
     more: Partial<Pick<RoleCommand, 'admin' | 'environment'>> = {},
   ): RoleCommand {
-    const { role, name, id, namespace, address, address6 } = member
+    const { role, name, namespace, address, address6 } = member
     const { nodes, instances } = this.#options
     return {
       role,
       name,
-      id,
+      id: this.#givenId(member.id) ?? -1,
       namespace,
       address,
       address6,
@@ -293,31 +313,51 @@ export class LocalCluster {
     }
   }
 
-  #ownerOptions({ id, name, address, address6 }: Member): OwnerOptions {
+  /** Undefined: the engine gives it. */
+  #givenId(id: number): number | undefined {
+    const { withNats = false, instances } = this.#options
+    return withNats && instances === 1 ? undefined : id
+  }
+
+  #ownerOptions({ id, name, address, address6 }: Member): Unleased<OwnerOptions> {
     const { root, origin, mode, cacheOctets, pcap, pcapOctets } = this.#options
     return {
       ...this.#roleOptions(name),
       ...{ pcap: pcapOf(pcap, name), pcapOctets },
-      ...{ id, address, address6, root, origin, mode, cacheOctets, lan: MEMBER_DEVICE, tun: TUN_DEVICE },
+      ...{
+        id: this.#givenId(id),
+        address,
+        address6,
+        root,
+        origin,
+        mode,
+        cacheOctets,
+        lan: MEMBER_DEVICE,
+        tun: TUN_DEVICE,
+      },
       listen: { host: address, port: DEFAULT_CONTROL_PORT },
     }
   }
 
   #roleOptions(name: string): RoleOptions {
-    const { name: cluster, service, config, key } = this.#options
-    const links = { key, plainLinks: key === undefined }
-    return { cluster, name, ...service, ownerIdBits: DEFAULT_OWNER_ID_BITS, config, ...links }
+    const { name: cluster, service, config, key, withNats = false } = this.#options
+    // The engine is on the cluster's own bridge in any case; with a key, links are made by it.
+    const links = { key, plainLinks: key === undefined || withNats }
+    const host = this.#topology?.dispatchers[0].address ?? ''
+    const nats = withNats ? { servers: [{ host, port: DEFAULT_ENGINE_PORT }], tls: false } : undefined
+    return { cluster, name, ...service, ownerIdBits: DEFAULT_OWNER_ID_BITS, config, ...links, nats }
   }
 
   #changed(): void {
     if (!this.#stopping) this.#folder.write(this.state)
   }
 
-  /** A cluster goes on without a node, but not without its only dispatcher or gateway. */
+  /** A cluster goes on without a node or its engine, but not without its only dispatcher or gateway. */
   #gaveUp({ name, role }: RoleCommand, error: UpError): void {
     this.#context.line(name, `${error.message}; it stays down`)
     const { dispatchers = 1, gateways = 1 } = this.#options
-    if (role !== 'node' && (role === 'dispatcher' ? dispatchers : gateways) === 1) this.#fail(error)
+    if (role === 'node' || role === 'engine') return
+    if ((role === 'dispatcher' ? dispatchers : gateways) === 1) this.#fail(error)
   }
 
   #goOn(): void {
@@ -327,7 +367,9 @@ export class LocalCluster {
   async #stop(): Promise<void> {
     this.#status = 'stopping'
     // A role that is waited for lets the start go on, which then ends by itself.
-    await Promise.all(this.#roles.map(role => role.stop()))
+    const engines = this.#roles.filter(({ command }) => command.role === 'engine')
+    await Promise.all(this.#roles.filter(role => !engines.includes(role)).map(role => role.stop()))
+    await Promise.all(engines.map(role => role.stop()))
     // What is being made must be there before it can be removed.
     await this.#starting
     if (!this.#claimed) return
@@ -340,7 +382,7 @@ export class LocalCluster {
 
 /** Whether this machine can do it at all. Throws an UpError. */
 function checkMachine(options: ClusterOptions): void {
-  const { root, steering, mode, linkBits, nodes, instances, dispatchers = 1 } = options
+  const { root, steering, mode, linkBits, nodes, instances, dispatchers = 1, withNats = false } = options
   if (process.getuid?.() !== 0) {
     throw new UpError('NOT_ROOT', 'network namespaces and TUN devices need root; run it with sudo')
   }
@@ -361,6 +403,7 @@ function checkMachine(options: ClusterOptions): void {
   checkTool('ip', 'iproute2')
   if (linkBits !== undefined) checkTool('tc', 'iproute2')
   if (steering === 'nft') checkTool('nft', 'nftables')
+  if (withNats) checkTool(ENGINE_TOOL, 'nats-server')
   try {
     accessSync('/dev/net/tun', constants.R_OK | constants.W_OK)
   } catch (cause) {
@@ -369,11 +412,17 @@ function checkMachine(options: ClusterOptions): void {
 }
 
 function checkTool(tool: string, debianPackage: string): void {
-  if (TOOL_PATH.split(delimiter).some(folder => isExecutable(join(folder, tool)))) return
+  if (findTool(tool) !== undefined) return
   throw new UpError(
     'TOOL_MISSING',
     `the command ${tool} is missing; install it with: apt-get install ${debianPackage}`,
   )
+}
+
+function findTool(tool: string): string | undefined {
+  return TOOL_PATH.split(delimiter)
+    .map(folder => join(folder, tool))
+    .find(isExecutable)
 }
 
 function isExecutable(path: string): boolean {

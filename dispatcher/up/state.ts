@@ -16,8 +16,8 @@ const VERSION = 1
 
 export interface RoleState extends ProcessId {
   readonly name: string
-  readonly role: 'gateway' | 'dispatcher' | 'node'
-  /** Owner id, or -1 of a gateway. */
+  readonly role: 'gateway' | 'dispatcher' | 'node' | 'engine'
+  /** Owner id; -1 of what owns nothing, and where the engine gives it. */
   readonly id: number
   readonly namespace: string
   readonly address: string
@@ -58,6 +58,11 @@ export class StateFolder {
   /** Where the nodes reach origin servers (`origin-relay.ts`). */
   get originSocket(): string {
     return join(this.path, 'origin.sock')
+  }
+
+  /** What the cluster's own engine stores. */
+  get engineFolder(): string {
+    return join(this.path, 'engine')
   }
 
   /** Undefined where there is none, or none that this version can read. */
@@ -137,6 +142,7 @@ export class StateFolder {
     rmSync(this.#tokenFile, { force: true })
     rmSync(this.#file, { force: true })
     rmSync(this.originSocket, { force: true })
+    rmSync(this.engineFolder, { recursive: true, force: true })
     this.#removeEmpty()
   }
 

@@ -31,6 +31,8 @@ export interface RoleCommand extends Pick<RoleState, 'name' | 'role' | 'id' | 'a
   /** A listening socket is passed on as descriptor ADMIN_FD. */
   readonly admin: Endpoint | undefined
   readonly readyTimeoutMs: number
+  /** Says that it serves, of a program that is not ours. */
+  readonly readyLine?: RegExp
   /** ms after which it is made to end; 3 s where it does not say. */
   readonly stopTimeoutMs?: number
 }
@@ -133,8 +135,10 @@ export class SupervisedRole {
     this.#lastLine = ''
     this.#startedAt = performance.now()
     this.#process = child.pid === undefined ? undefined : identifyOwn(child.pid)
-    for (const stream of [child.stdout, child.stderr]) if (stream !== null) this.#follow(stream)
-    child.on('message', message => this.#message(child, message))
+    for (const stream of [child.stdout, child.stderr]) if (stream !== null) this.#follow(child, stream)
+    child.on('message', message => {
+      if (isReady(message)) this.#serves(child)
+    })
     child.on('error', error => this.#gone(child, error.message))
     // 'close' comes when the last line has been read too.
     child.on('close', (code, name) => this.#gone(child, name ?? `status ${code}`))
@@ -142,17 +146,18 @@ export class SupervisedRole {
     this.#handlers.changed()
   }
 
-  #follow(stream: Readable): void {
-    const { name } = this.command
+  #follow(child: ChildProcess, stream: Readable): void {
+    const { name, readyLine } = this.command
     createInterface({ input: stream }).on('line', line => {
       const text = line.slice(0, MAX_LINE_CHARS)
       if (text.trim() !== '') this.#lastLine = text
       this.#handlers.line(name, text)
+      if (readyLine?.test(text)) this.#serves(child)
     })
   }
 
-  #message(child: ChildProcess, message: unknown): void {
-    if (child !== this.#child || this.#ready || !isReady(message)) return
+  #serves(child: ChildProcess): void {
+    if (child !== this.#child || this.#ready) return
     clearTimeout(this.#timer)
     this.#ready = true
     if (this.#wasReady) this.#handlers.line(this.command.name, `serves again as pid ${child.pid}`)
