@@ -25,6 +25,7 @@ export interface SkewRun {
   /** Mbit/s of each node's link. */
   readonly rate: number
   readonly connections: number
+  /** Files, where they are what is hot; HELD_OBJECTS otherwise. */
   readonly objects: number
   readonly seconds: number
   /** Seconds for which connections may find their nodes, at the first load of a size. */
@@ -53,6 +54,8 @@ export const SYSTEMS: readonly System[] = [
 
 const CLUSTER = { name: 'gyre-skew', vip: '10.77.138.2', vip6: 'none', admin: '127.0.0.1:0' }
 const LOAD_CORE = 1
+/** So few files that every node soon has them all: then nothing moves for what it asks for. */
+const HELD_OBJECTS = 16
 const DEVICE = 'eth0'
 const KIB = 1_024
 /** At most, where nothing has to find its place: before each of the later loads, and for the ideal. */
@@ -63,7 +66,8 @@ const SHARE_GOAL = 90
 
 export async function skew(options: SkewOptions): Promise<Result> {
   const chosen = EXPERIMENTS.filter(({ name }) => name.includes(options.only))
-  const progress = startProgress(1 + chosen.length * options.rounds * SYSTEMS.length)
+  const runs = chosen.reduce((sum, { hot }) => sum + systemsFor(SYSTEMS, hot).length, 0)
+  const progress = startProgress(1 + runs * options.rounds)
   try {
     const { rows, noise } = await measure(options, chosen, progress)
     const { out: _out, add: _add, json: _json, ...plain } = options
@@ -104,10 +108,16 @@ export async function skew(options: SkewOptions): Promise<Result> {
   }
 }
 
+/** Where every node has every file, placing by content leaves all where it is. */
+function systemsFor(systems: readonly System[], hot: Experiment['hot']): readonly System[] {
+  return systems.filter(({ policy }) => hot === 'object' || policy !== 'hash')
+}
+
 export async function measure(
   options: SkewRun,
   experiments: readonly Experiment[] = EXPERIMENTS,
   progress: Progress = SILENT,
+  systems: readonly System[] = SYSTEMS,
 ): Promise<Rounds> {
   const folder = await mkdtemp(join(tmpdir(), 'gyre-skew-'))
   const programs = await Programs.compile('load')
@@ -116,7 +126,7 @@ export async function measure(
   /** By group and system. */
   const samples = new Map<string, { group: string; system: string; of: Sample[] }>()
   try {
-    await makeFiles(folder, options.objects)
+    await makeFiles(folder, Math.max(options.objects, HELD_OBJECTS))
     const bench: Bench = { ...options, root: folder, programs }
     progress.say('the ideal')
     meter.begin()
@@ -125,7 +135,7 @@ export async function measure(
     progress.step()
     for (const [at, { name, hot, ladders, groupOf }] of experiments.entries()) {
       for (let round = 1; round <= options.rounds; round++) {
-        for (const system of SYSTEMS) {
+        for (const system of systemsFor(systems, hot)) {
           progress.say(`${name}, ${system.name}: round ${round} of ${options.rounds}`)
           meter.begin()
           const told = await climb(bench, system, ladders, ideal, { hot, seed: at * 1_000 + round })
@@ -190,7 +200,8 @@ interface Popularity {
 }
 
 function loadOf(bench: Bench, state: ClusterState, kib: number, { hot, seed }: Popularity): Load {
-  const { programs, connections, objects } = bench
+  const { programs, connections } = bench
+  const objects = hot === 'object' ? bench.objects : HELD_OBJECTS
   return new Load(programs, state, {
     ...{ address: state.vip, port: state.port, prefix: `/${kib}k/`, objects, octets: kib * KIB, connections },
     ...{ closing: false, seed, core: LOAD_CORE },
@@ -263,8 +274,8 @@ function climb(
 export interface Counters {
   /** ms. */
   readonly at: number
-  /** Octets that left each node. */
-  readonly links: readonly number[]
+  /** Octets that left each node, and when each was read. */
+  readonly links: readonly { readonly at: number; readonly octets: number }[]
   readonly shifted: number
   /** CPU time of the whole machine that nobody used, s. */
   readonly idle: number
@@ -272,11 +283,13 @@ export interface Counters {
 
 async function readCounters({ roles }: ClusterState, admin: AdminClient): Promise<Counters> {
   const nodes = roles.filter(({ role }) => role === 'node')
-  const [links, { counters }] = await Promise.all([
-    Promise.all(nodes.map(({ namespace }) => shapedOctets(namespace, DEVICE))),
-    admin.status(),
-  ])
-  return { at: performance.now(), links, shifted: counters.shifted, idle: machineSeconds().idle }
+  const { at, idle } = { at: performance.now(), idle: machineSeconds().idle }
+  const links = nodes.map(async ({ namespace }) => {
+    const octets = await shapedOctets(namespace, DEVICE)
+    return { at: performance.now(), octets }
+  })
+  const { counters } = await admin.status()
+  return { at, links: await Promise.all(links), shifted: counters.shifted, idle }
 }
 
 export function sampleOf(
@@ -288,9 +301,10 @@ export function sampleOf(
   rate: number,
 ): Sample {
   const seconds = (after.at - before.at) / 1_000
-  const used = after.links.map((octets, node) => {
-    const sent = octets - (before.links[node] as number)
-    return (100 * sent * 8) / (seconds * rate * 1e6)
+  const used = after.links.map((link, node) => {
+    const { at, octets } = before.links[node] as Counters['links'][number]
+    const bits = 8 * (link.octets - octets)
+    return (100 * bits) / (((link.at - at) / 1_000) * rate * 1e6)
   })
   return {
     asked,

@@ -12,7 +12,7 @@ where(`few that want most${lacking === undefined ? '' : ` (skipped: ${lacking})`
     const machines = { nodes: 2, rate: 10, connections: 8, objects: 8 }
     const run = { ...machines, seconds: 0.4, warm: 0.4, rounds: 1, only: '' }
     const groupOf = (kib: number, step: number) => `${kib} KiB, ${step} %`
-    const experiment = { name: 'small', hot: 'connection' as const, groupOf }
+    const experiment = { name: 'small', hot: 'object' as const, groupOf }
     const { rows } = await measure(run, [{ ...experiment, ladders: [{ kib: 1, steps: [20, 50] }] }])
     expect(rows.map(({ group, system, errors }) => [group, system, errors])).toEqual(
       ['1 KiB, 20 %', '1 KiB, 50 %'].flatMap(group => SYSTEMS.map(({ name }) => [group, name, 0])),
@@ -25,8 +25,9 @@ where(`few that want most${lacking === undefined ? '' : ` (skipped: ${lacking})`
 describe('figures of skew', () => {
   it('are of the window, by what the links carry and by the ideal', () => {
     const load = { answered: 300, perSecond: 150, failed: 0, shed: 5, p50: 1_000, p99: 2_000 }
-    const counters = (at: number, links: number[], shifted: number): Counters => ({
-      ...{ at, links, shifted, idle: 0 },
+    const counters = (at: number, octets: number[], shifted: number): Counters => ({
+      ...{ at, shifted, idle: 0 },
+      links: octets.map(one => ({ at, octets: one })),
     })
     const [before, after] = [counters(0, [0, 0], 4), counters(2_000, [1_000_000, 500_000], 10)]
     const sample = sampleOf({ ...load, firstP50: 0, firstP99: 0 }, 200, 300, before, after, 8)
