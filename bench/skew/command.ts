@@ -126,8 +126,10 @@ export async function measure(
   /** By group and system. */
   const samples = new Map<string, { group: string; system: string; of: Sample[] }>()
   try {
-    await makeFiles(folder, Math.max(options.objects, HELD_OBJECTS))
-    const bench: Bench = { ...options, root: folder, programs }
+    const [root, config] = [join(folder, 'root'), join(folder, 'gyre.config.json')]
+    await makeFiles(root, Math.max(options.objects, HELD_OBJECTS))
+    await writeFile(config, JSON.stringify({ linkRate: `${options.rate}mbit` }))
+    const bench: Bench = { ...options, root, config, programs }
     progress.say('the ideal')
     meter.begin()
     const ideal = await idealOf(bench, sizesOf(experiments))
@@ -168,7 +170,7 @@ function inOrder(rows: readonly Row[]): Row[] {
 async function makeFiles(root: string, objects: number): Promise<void> {
   for (const kib of SIZES) {
     const folder = join(root, `${kib}k`)
-    await mkdir(folder)
+    await mkdir(folder, { recursive: true })
     for (let object = 0; object < objects; object++)
       await writeFile(join(folder, `${object}`), randomFillSync(Buffer.alloc(kib * KIB)))
   }
@@ -181,15 +183,17 @@ function sizesOf(experiments: readonly Experiment[]): number[] {
 
 interface Bench extends SkewRun {
   readonly root: string
+  /** A configuration that limits the links. */
+  readonly config: string
   readonly programs: Programs
 }
 
 function withNodes<Result>(
-  { nodes, rate, root }: Bench,
+  { nodes, root, config }: Bench,
   policy: PolicyName,
   work: (state: ClusterState) => Promise<Result>,
 ): Promise<Result> {
-  const more = ['--link-rate', `${rate}mbit`, '--policy', policy]
+  const more = ['--config', config, '--policy', policy]
   return withCluster({ ...CLUSTER, nodes, root, more }, work)
 }
 
