@@ -1,5 +1,6 @@
 /** `npm run bench`: lists the benchmarks, or runs one. */
 import { Command, InvalidArgumentError } from 'commander'
+import { chaosBench } from './chaos/command.ts'
 import { churnBench } from './churn/command.ts'
 import { conformance } from './conformance/command.ts'
 import { connections } from './connections/command.ts'
@@ -318,6 +319,18 @@ program
   .option('--cut', 'its wire is cut instead, while it lives', false)
   .option('--json', 'print JSON', false)
   .action(crashBench)
+
+published(
+  program
+    .command('chaos')
+    .summary('everything befalls a cluster under load')
+    .description(
+      'kills, cuts, drains, storms of shifts and bad networks befall a cluster under load, one after the other: nothing may be lost, stuck or left',
+    )
+    .option('--minutes <n>', 'for so long', number(1, 600), 10)
+    .option('--seed <n>', 'of what befalls it', number(1, 2 ** 31), 1),
+  chaosBench,
+)
 
 markOwn()
 program.parseAsync().catch((error: unknown) => {
