@@ -4,6 +4,7 @@ import {
   device,
   devices,
   endpoint,
+  engineUrls,
   integer,
   ipv4,
   ipv6,
@@ -53,6 +54,19 @@ it.each([
   [ipv6, ['10.0.0.1', '::1', '::', 'fe80::1', 'ff02::1', '::ffff:1.2.3.4', 'fd77::1%eth0', '']],
   [endpoint, ['80', 'host', 'host:', 'host:65536', '::1:80', '[::1]', 'a b:80', 'host:-1', 'http://host:80']],
   [controlUrls, ['10.0.0.1:7700', 'wss://10.0.0.1:7700', 'ws://10.0.0.1', 'ws://10.0.0.1:0', 'ws://a:1/x']],
+  [
+    engineUrls,
+    [
+      '',
+      'a:4222',
+      'http://a',
+      'nats://',
+      'nats://u:p@a',
+      'nats://a,',
+      'nats://a/b',
+      `nats://a,${'x'.repeat(9)}`,
+    ],
+  ],
   [controlUrls, ['', 'ws://a:1,', 'ws://a:1 ws://b:1', NINE_DISPATCHERS]],
   [
     originUrl,
@@ -64,4 +78,14 @@ it.each([
   [bitRate, ['100', '0mbit', '63kbit', '101gbit', '-1mbit', '1tbit', '1.2345gbit']],
 ])('%p refuses what is none', (read, texts) => {
   for (const text of texts) expect(() => read(text)).toThrow(/^(Not|More|Port)/)
+})
+
+it('an engine is one server or several, all with TLS or all without', () => {
+  const servers = [
+    { host: 'a', port: 4222 },
+    { host: 'fd77::1', port: 1 },
+  ]
+  expect(engineUrls('nats://a,nats://[fd77::1]:1,nats://a')).toEqual({ servers, tls: false })
+  expect(engineUrls('tls://a/')).toEqual({ servers: servers.slice(0, 1), tls: true })
+  expect(() => engineUrls('nats://a,tls://b')).toThrow(/^Some with TLS/)
 })
