@@ -39,7 +39,7 @@ const STATES: Readonly<Record<string, { readonly state: string; readonly stays?:
   'pipelined requests': { state: 'ESTABLISHED' },
   'window closed': { state: 'ESTABLISHED' },
   upload: { state: 'ESTABLISHED' },
-  'half-closed by the client': { state: 'LAST-ACK' },
+  'half-closed by the client': { state: 'CLOSE-WAIT' },
   'half-closed by the server': { state: 'FIN-WAIT-2' },
   'FIN in flight': { state: 'FIN-WAIT-1' },
   'the last FIN in flight': { state: 'LAST-ACK' },
