@@ -8,6 +8,8 @@ import { join } from 'node:path'
 import { TOOL_PATH } from '../steering/command.ts'
 
 const READY_MS = 30_000
+/** Of a connection that was taken and not greeted. */
+const SILENT_MS = 1_000
 
 export class TestEngine {
   readonly port: number
@@ -78,6 +80,8 @@ export class TestEngine {
       const event = await new Promise(resolve => {
         socket.once('data', () => resolve('data'))
         socket.once('error', () => resolve('error'))
+        socket.once('close', () => resolve('close'))
+        socket.setTimeout(SILENT_MS, () => resolve('silent'))
       })
       socket.destroy()
       if (event === 'data') return
