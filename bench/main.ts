@@ -8,13 +8,14 @@ import { storm } from './connections/storm.ts'
 import { crashBench } from './crash.ts'
 import { cyclone } from './cyclone/command.ts'
 import { differential } from './differential/command.ts'
-import { drainBench } from './drain.ts'
+import { type DrainBenchOptions, drainBench } from './drain.ts'
 import { fuzz } from './fuzz.ts'
 import { musts } from './musts.ts'
 import { placementBench } from './placement.ts'
 import { markOwn } from './report/noise.ts'
 import { DEFAULT_OUT } from './report/publish.ts'
 import type { Result } from './report/result.ts'
+import { type RollingOptions, rolling } from './rolling/command.ts'
 import { scale } from './scale/command.ts'
 import { shift } from './shift/command.ts'
 import { single } from './single.ts'
@@ -68,6 +69,10 @@ function published<Options>(command: Command, run: (options: Options) => Promise
       const { noise } = await run(options)
       if (noise.reasons.length > 0) process.exitCode = EXIT_NOISY
     })
+}
+
+function drain(options: DrainBenchOptions & RollingOptions & { readonly rolling: boolean }): Promise<Result> {
+  return options.rolling ? rolling(options) : drainBench(options)
 }
 
 const program = new Command('npm run bench --').description(
@@ -299,14 +304,23 @@ published(
   scale,
 )
 
-program
-  .command('drain')
-  .summary('how long it takes to empty a node')
-  .description('how long it takes to empty a node of many downloads, each of which has to arrive intact')
-  .option('--connections <n>', 'downloads', number(1, 5_000), 1_000)
-  .option('--rounds <n>', 'clusters, one after the other', rounds, 3)
-  .option('--json', 'print JSON', false)
-  .action(drainBench)
+published(
+  program
+    .command('drain')
+    .summary('nodes that are emptied, or all started anew, under load')
+    .description(
+      'how long it takes to empty a node of many downloads; or every node started anew under load, beside nginx behind HAProxy',
+    )
+    .option('--connections <n>', 'downloads at the node that is emptied', number(1, 5_000), 1_000)
+    .option('--rounds <n>', 'of each system', rounds, 3)
+    .option('--rolling', 'every node started anew, one after the other; the options below are for it', false)
+    .option('--nodes <n>', 'in the cluster', number(2, 16), 3)
+    .option('--downloads <n>', 'at a time', number(1, 500), 40)
+    .option('--users <n>', 'who ask for something short', number(1, 500), 16)
+    .option('--wait <seconds>', 'for a node to be done with what it has begun', number(1, 120), 10)
+    .option('--only <text>', 'only systems whose name holds this', ''),
+  drain,
+)
 
 program
   .command('crash')

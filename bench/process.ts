@@ -84,6 +84,13 @@ export class Server {
     return this.#child.exitCode === null && this.#child.signalCode === null
   }
 
+  /** Whether it has ended by itself within `ms`. */
+  async ended(ms: number): Promise<boolean> {
+    const isLate = new Promise(resolve => setTimeout(resolve, ms).unref())
+    await Promise.race([this.#exited, isLate])
+    return !this.running
+  }
+
   async stop(): Promise<void> {
     if (this.running) this.#child.kill('SIGTERM')
     const killer = setTimeout(() => this.#child.kill('SIGKILL'), 5_000)

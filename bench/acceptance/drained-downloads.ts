@@ -36,7 +36,9 @@ export function writeDownloads(folder: string): string {
 }
 
 /** Has the client's kernel take little of what its programs do not read. */
-export async function limitBuffers({ clientNamespace }: ClusterState): Promise<void> {
+export async function limitBuffers({
+  clientNamespace,
+}: Pick<ClusterState, 'clientNamespace'>): Promise<void> {
   const command = `echo 4096 ${BUFFER_OCTETS} ${BUFFER_OCTETS} >/proc/sys/net/ipv4/tcp_rmem`
   await run(...inNamespace(clientNamespace, 'sh', ['-c', command]))
 }

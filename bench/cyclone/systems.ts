@@ -3,6 +3,7 @@
  * in namespaces, whose nodes' links are limited. Where others serve, ours is there without work.
  */
 import { join } from 'node:path'
+import { dispatcherOf, membersOf, routeClient, serveAtDispatcher } from '../beside.ts'
 import { type ClusterState, withCluster } from '../local-cluster.ts'
 import { inNamespace, run, type Server } from '../process.ts'
 import type { Watched } from './counters.ts'
@@ -104,10 +105,6 @@ export function withSystem<Result>(
 
 type Unlimited = Omit<Place, 'limit'>
 
-function membersOf(state: ClusterState, role: string) {
-  return state.roles.filter(one => one.role === role)
-}
-
 /** In both directions. A queue of a fifth of a second, as a switch may have: what is beyond it is lost. */
 async function limitLinks(state: ClusterState, bits: number, dispatcherToo: boolean): Promise<void> {
   const shape = (namespace: string, device: string) => {
@@ -127,8 +124,7 @@ function placeOf(
   url: string,
   servers: readonly Server[],
 ): Unlimited {
-  const [dispatcher] = membersOf(state, 'dispatcher')
-  if (dispatcher === undefined) throw new Error('the cluster has no dispatcher')
+  const dispatcher = dispatcherOf(state)
   const at = ({ namespace }: { namespace: string }) => ({ namespace, device: DEVICE })
   return {
     client: state.clientNamespace,
@@ -163,7 +159,7 @@ async function withOther<Result>(
       }
       servers.push(await startNginx(options, join(machines.folder, name)))
     }
-    await routeClient(state)
+    await routeClient(state, OTHER)
     if (kind === 'proxy') proxies.push(await startProxy(state, addresses, machines.folder))
     else await steerByHash(state, addresses)
     const port = kind === 'proxy' ? PROXY_PORT : NGINX_PORT
@@ -174,20 +170,9 @@ async function withOther<Result>(
   }
 }
 
-async function routeClient({ clientNamespace }: ClusterState): Promise<void> {
-  const route = await run(...inNamespace(clientNamespace, 'ip', ['-4', 'route', 'show', `${VIP}/32`]))
-  const via = /via (\S+)/.exec(route)?.[1]
-  if (via === undefined) throw new Error('the client has no route to the service')
-  await run(...inNamespace(clientNamespace, 'ip', ['route', 'add', `${OTHER}/32`, 'via', via]))
-}
-
 async function startProxy(state: ClusterState, nodes: readonly string[], folder: string): Promise<Server> {
-  const [dispatcher] = membersOf(state, 'dispatcher')
-  if (dispatcher === undefined) throw new Error('the cluster has no dispatcher')
-  const { namespace, address } = dispatcher
-  await run(...inNamespace(namespace, 'ip', ['address', 'add', `${OTHER}/32`, 'dev', 'lo']))
-  const { gatewayNamespace } = state
-  await run(...inNamespace(gatewayNamespace, 'ip', ['route', 'add', `${OTHER}/32`, 'via', address]))
+  await serveAtDispatcher(state, OTHER)
+  const { namespace } = dispatcherOf(state)
   return await startHaproxy({ namespace, address: OTHER, nodes }, join(folder, 'haproxy'))
 }
 
