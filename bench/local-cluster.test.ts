@@ -2,7 +2,18 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 
-const FOLDERS = ['.', 'acceptance', 'chaos', 'conformance', 'connections', 'cyclone', 'rolling', 'shift', 'skew']
+const FOLDERS = [
+  '.',
+  'acceptance',
+  'chaos',
+  'conformance',
+  'connections',
+  'cyclone',
+  'flood',
+  'rolling',
+  'shift',
+  'skew',
+]
 /** What a cluster is told in so many words, and the numbers of those that `cluster.test.ts` makes theirs of. */
 const OWN = /'(gyre-[\w-]*\w|10\.77\.\d+\.\d+|127\.0\.0\.1:\d+)'/g
 const NUMBERED = /cluster\((\d+), /g

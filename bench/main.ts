@@ -9,6 +9,7 @@ import { crashBench } from './crash.ts'
 import { cyclone } from './cyclone/command.ts'
 import { differential } from './differential/command.ts'
 import { type DrainBenchOptions, drainBench } from './drain.ts'
+import { flood } from './flood/command.ts'
 import { fuzz } from './fuzz.ts'
 import { musts } from './musts.ts'
 import { placementBench } from './placement.ts'
@@ -255,6 +256,20 @@ program
   .option('--rounds <n>', 'of each system', rounds, 3)
   .option('--json', 'print JSON', false)
   .action(slowClients)
+
+published(
+  program
+    .command('flood')
+    .summary('hostile packets beside downloads and new clients')
+    .description(
+      'floods of forged packets of nine kinds at a steady rate: what downloads that stand keep, how long new clients wait, what memory grows',
+    )
+    .option('--rate <n>', 'packets a second', number(1_000, 1_000_000), 100_000)
+    .option('--seconds <n>', 'length of each round', seconds, 4)
+    .option('--rounds <n>', 'counted rounds of each attack', rounds, 3)
+    .option('--only <text>', 'only attacks whose name holds this', ''),
+  flood,
+)
 
 published(
   program
