@@ -7,8 +7,9 @@
  * cluster without its engine goes on as it is. Where the holder alone is cut off from the engine, another may take the id, but it is
  * nobody's owner before a dispatcher is linked with it; that dispatcher closes the link of the holder and says why. A holder that is cut
  * off from all of them is no better placed than one whose lease nobody took: others go on with its connections, and what it still
- * sends changes nothing (ARCHITECTURE.md, «Life of a connection whose owner dies»). One that was not let run for a while, as a
- * machine that was suspended, sends nothing before it has asked.
+ * sends changes nothing (ARCHITECTURE.md, «Life of a connection whose owner dies»). One that was not let run for a while sends nothing
+ * before it has asked; by CLOCK_MONOTONIC, which does not go on while the whole machine is suspended: then the same holds as for one
+ * that is cut off.
  */
 import { type Answer, type Ask, DEFAULT_LEASE_TIMES, type LeaseTimes, read, write } from './asking.ts'
 import { formatHolder, type Holder, leaseKey, parseHolder } from './holder.ts'
@@ -128,7 +129,9 @@ export class HeldLease {
 
   #looked(entry: Entry | undefined, now: number): void {
     const held = entry === undefined ? undefined : parseHolder(entry.value)
-    if (entry !== undefined && held?.run !== this.run) {
+    // An earlier run, which was before us: the storage is older than our lease, as after a loss of power, and so as good as a new one.
+    const isOlder = held !== undefined && held.run < this.run
+    if (entry !== undefined && !isOlder && held?.run !== this.run) {
       const by = held === undefined ? 'something unknown' : `the ${held.role} ${held.name}`
       return this.#lose(`owner id ${this.id} was taken by ${by}`)
     }

@@ -15,6 +15,10 @@ import type { Entry } from './store.ts'
 export const SETTLED_KEY = 'settled'
 /** An id that is written so often while we want it is in use. */
 const MOVES_IN_USE = 3
+/**
+ * Where none is free, so many at a time are looked at until all of them were written meanwhile, or one may be taken: a round over all of a large cluster's takes longer than two answers may be apart to count (`observations.ts`).
+ */
+const WATCHED_IDS = 8
 
 export interface IdWish {
   readonly role: 'dispatcher' | 'node'
@@ -47,6 +51,11 @@ export class IdSearch {
   #looked = 0
   /** A whole round found none that is free. */
   #isCrowded = false
+  /** The first of those that are watched then, and those that were written since they are. */
+  #watched = 0
+  readonly #written = new Set<string>()
+  #isFirstRound = true
+  #roundAt = 0
   /** What is about to be written, or was last. */
   #holder: Holder
   #revision = 0
@@ -108,7 +117,7 @@ export class IdSearch {
 
   get #candidate(): number {
     const { id, name, ownerIdBits } = this.#wish
-    return id ?? (hashOf(name) + this.#looked) % (1 << ownerIdBits)
+    return id ?? (hashOf(name) + this.#watched + this.#looked) % (1 << ownerIdBits)
   }
 
   #away(now: number): void {
@@ -135,7 +144,9 @@ export class IdSearch {
     const held = entry === undefined ? undefined : parseHolder(entry.value)
     if (entry === undefined || held?.released === true) return this.#want(entry, held)
     if (held !== undefined && held.run === this.#holder.run) return this.#take(entry.revision, ask.askedAt)
+    const moves = this.#seen.moves(ask.key)
     const unmovedMs = this.#seen.note(ask.key, entry.revision, ask.askedAt, now)
+    if (!this.#isFirstRound && this.#seen.moves(ask.key) > moves) this.#written.add(ask.key)
     const isFree = unmovedMs >= this.#times.leaseMs
     if (isFree && (this.#wish.id !== undefined || this.#isCrowded)) return this.#want(entry, held)
     this.#goOn(held, now)
@@ -168,15 +179,23 @@ export class IdSearch {
       this.#refusal = `owner id ${id} is in use, by ${held === undefined ? 'something unknown' : `the ${held.role} ${held.name}`}`
       return this.#end()
     }
+    const all = 1 << ownerIdBits
     this.#looked++
-    if (this.#looked < 1 << ownerIdBits) return
+    if (this.#looked < (this.#isCrowded ? Math.min(WATCHED_IDS, all - this.#watched) : all)) return
+    const looked = this.#looked
     this.#looked = 0
-    this.#nextAt = now + this.#times.renewMs
-    if (this.#isCrowded && isLate) {
-      this.#refusal = `all ${1 << ownerIdBits} owner ids are in use`
-      return this.#end()
-    }
+    this.#nextAt = Math.max(now, this.#roundAt + this.#times.renewMs)
+    this.#roundAt = this.#nextAt
+    const isWatched = this.#isCrowded
     this.#isCrowded = true
+    this.#isFirstRound = !isWatched
+    if (this.#written.size < looked) return
+    this.#written.clear()
+    this.#isFirstRound = true
+    this.#watched += looked
+    if (this.#watched < all) return
+    this.#refusal = `all ${all} owner ids are in use`
+    this.#end()
   }
 }
 

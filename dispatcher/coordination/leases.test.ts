@@ -52,6 +52,39 @@ describe('owner ids of an engine', () => {
     expect(fixed.search.refusal).toMatch(/^owner id 1 is in use, by the node [ab]$/)
   })
 
+  it('of the dead are found though a look at all takes longer than two answers may be apart', () => {
+    const world = new TestWorld(randomOf(8))
+    const all = Array.from({ length: 64 }, (_, id) => world.start(`node${id}`, id, 6))
+    world.run(LONG_MS)
+    expect(world.senders()).toHaveLength(64)
+    const dead = all[63] as (typeof all)[number]
+    world.kill(dead)
+    const next = world.start('next', undefined, 6)
+    world.run(5 * 60_000)
+    expect([next.held?.id, next.search.refusal]).toEqual([63, undefined])
+    const late = world.start('late', undefined, 6)
+    world.run(5 * 60_000)
+    expect(late.search.refusal).toBe('all 64 owner ids are in use')
+    expect(world.faults).toEqual([])
+  })
+
+  it('stay with their holders where the storage goes back to what it was before their lease', () => {
+    const world = new TestWorld(randomOf(9))
+    const before = world.start('a', 1, 1)
+    world.run(LONG_MS)
+    const backup = world.register(leaseKey(1))
+    world.kill(before)
+    const holder = world.start('b', 1, 1)
+    world.run(LONG_MS)
+    world.down()
+    world.run(1_000)
+    world.up(true)
+    world.put(leaseKey(1), backup?.value ?? '')
+    world.run(LONG_MS)
+    expect([holder.held?.loss, holder.held?.permits(world.now)]).toEqual([undefined, true])
+    checkSettled(world)
+  })
+
   it('go to another when their holder died, after the lease’s time and not before', () => {
     const world = new TestWorld(randomOf(3))
     const first = world.start('a', 1, 1)

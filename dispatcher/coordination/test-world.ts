@@ -135,6 +135,11 @@ export class TestWorld {
     return this.#registers.get(key)
   }
 
+  /** As in a storage that somebody restored. */
+  put(key: string, value: string): void {
+    this.#registers.set(key, { value, revision: ++this.#revision })
+  }
+
   #step(): void {
     if (this.isUp && this.now >= this.runsAgainAt) this.#serve()
     for (const process of this.processes) if (!process.isDead) this.#act(process)
