@@ -65,7 +65,8 @@ async function upgrade(client: AdminClient, { name, deadline, json }: UpgradeFla
 
 async function upgradeOne(client: AdminClient, node: RoleState, deadlineMs: number): Promise<Upgraded> {
   const startedAt = performance.now()
-  const before = await ownersOf(client, node.name)
+  // One that was killed before is listed for a while, under the id that it had.
+  const before = (await ownersOf(client, node.name)).filter(({ state }) => state === 'up')
   let moved = 0
   for (const { name } of before) {
     const report = await drain(client, { node: name, deadlineMs }, SILENT)
