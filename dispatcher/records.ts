@@ -12,9 +12,9 @@ import type { Recovery } from './recovery.ts'
 
 /**
  * A record that its owner does not name any more stays for so long: the connection may live at a node that was cut off as well,
- * and comes back within seconds.
+ * and comes back within seconds; or be on its way there, which a source tries for 10 s (`COMMIT_GIVE_UP_MS`).
  */
-export const DOUBT_MS = 5_000
+export const DOUBT_MS = 15_000
 
 /** Whose a connection is, undefined: nobody's any more, from which epoch on. */
 interface Newer {
