@@ -79,7 +79,7 @@ const MAX_QUEUED_CHUNKS = 128
 /** The same of octets that are kept for the client itself: far below what a send queue takes at all. */
 const MAX_QUEUED_OCTETS = 262_144
 /**
- * Octets in the send queue behind which the next pipelined request waits unread, where they are also more than can be in flight:
+ * Octets in the send queue behind which the next pipelined request waits unread, where they are also twice what can be in flight:
  * nothing is sent the later for it, for the acknowledgement that makes room comes first; a request can still be placed; and
  * its response's head is no part yet of what a shift carries. Enough of it that a disk can be read meanwhile.
  */
@@ -554,7 +554,7 @@ function queuedChunks(tcb: Tcb): number {
 }
 
 function isFarAhead({ sendQueue, congestion }: Tcb): boolean {
-  return sendQueue.octets > Math.max(MAX_AHEAD_OCTETS, congestion.cwnd)
+  return sendQueue.octets > Math.max(MAX_AHEAD_OCTETS, 2 * congestion.cwnd)
 }
 
 /** What is left of a connection in TIME-WAIT, the same for all of them: there are more of these than of all others. */
