@@ -1,20 +1,26 @@
 /**
- * Another service on the machines of a cluster of ours, so that both have the same wires: an address beside the VIP, which the
- * gateway brings to the dispatcher's machine, or wherever a benchmark steers it.
+ * Another service on the machines of a cluster of ours, so that both have the same wires: an address beside the VIP, by the way
+ * that packets for the service take, without its steering.
  */
 import type { ClusterState } from './local-cluster.ts'
 import { inNamespace, run } from './process.ts'
 
 export type Role = ClusterState['roles'][number]
 
-export function membersOf(state: ClusterState, role: string): Role[] {
-  return state.roles.filter(one => one.role === role)
+export function membersOf({ roles }: ClusterState, role: string): Role[] {
+  return roles.filter(one => one.role === role)
 }
 
-export function dispatcherOf(state: ClusterState): Role {
-  const [dispatcher] = membersOf(state, 'dispatcher')
-  if (dispatcher === undefined) throw new Error('the cluster has no dispatcher')
-  return dispatcher
+/** The first of them. */
+export function memberOf(state: ClusterState, role: string): Role {
+  const [member] = membersOf(state, role)
+  if (member === undefined) throw new Error(`the cluster has no ${role}`)
+  return member
+}
+
+/** Makes `to` an address of a machine. */
+export async function answerAt({ namespace }: Pick<Role, 'namespace'>, to: string): Promise<void> {
+  await run(...inNamespace(namespace, 'ip', ['address', 'add', `${to}/32`, 'dev', 'lo']))
 }
 
 /** From the client, by the way that it has to the VIP. */
@@ -25,9 +31,18 @@ export async function routeClient({ clientNamespace, vip }: ClusterState, to: st
   await run(...inNamespace(clientNamespace, 'ip', ['route', 'add', `${to}/32`, 'via', via]))
 }
 
-/** Makes `to` an address of the dispatcher's machine, where a proxy is to answer. */
-export async function serveAtDispatcher(state: ClusterState, to: string): Promise<void> {
-  const { namespace, address } = dispatcherOf(state)
-  await run(...inNamespace(namespace, 'ip', ['address', 'add', `${to}/32`, 'dev', 'lo']))
+/** From the client to a member's machine. */
+export async function routeTo(
+  state: ClusterState,
+  { address }: Pick<Role, 'address'>,
+  to: string,
+): Promise<void> {
   await run(...inNamespace(state.gatewayNamespace, 'ip', ['route', 'add', `${to}/32`, 'via', address]))
+  await routeClient(state, to)
+}
+
+/** Both: another server of a member's machine can be reached at `to`. */
+export async function serveAt(state: ClusterState, member: Role, to: string): Promise<void> {
+  await answerAt(member, to)
+  await routeTo(state, member, to)
 }

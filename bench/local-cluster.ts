@@ -73,23 +73,6 @@ export async function stateOf(name: string): Promise<ClusterState> {
   return { ...JSON.parse(await readFile(join(folder, 'up.json'), 'utf8')), token } as ClusterState
 }
 
-/**
- * Makes another server of a member's machine reachable for the client, at an address that it has for itself: by the wires that
- * packets for the service take, without its steering.
- */
-export async function routeOther(
-  { clientNamespace, gatewayNamespace, vip }: ClusterState,
-  { namespace, address }: { readonly namespace: string; readonly address: string },
-  other: string,
-): Promise<void> {
-  await run(...inNamespace(namespace, 'ip', ['address', 'add', `${other}/32`, 'dev', 'lo']))
-  const route = await run(...inNamespace(clientNamespace, 'ip', ['-4', 'route', 'show', `${vip}/32`]))
-  const via = /via (\S+)/.exec(route)?.[1]
-  if (via === undefined) throw new Error('the client has no route to the service')
-  await run(...inNamespace(gatewayNamespace, 'ip', ['route', 'add', `${other}/32`, 'via', address]))
-  await run(...inNamespace(clientNamespace, 'ip', ['route', 'add', `${other}/32`, 'via', via]))
-}
-
 export function gyre(
   args: readonly string[],
   timeoutMs?: number,

@@ -8,6 +8,7 @@ import { randomFillSync } from 'node:crypto'
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { memberOf, routeTo, serveAt } from './beside.ts'
 import { GYRE, withCluster } from './local-cluster.ts'
 import { withNginx } from './nginx.ts'
 import { buildPaced, paced } from './paced.ts'
@@ -116,10 +117,10 @@ export async function single(options: SingleOptions): Promise<Result> {
     await writeFile(upload, `wrk.method = "POST"\nwrk.body = string.rep("x", ${UPLOAD_OCTETS})\n`)
     const flags = { name: NAME, vip: VIP, vip6: 'fd77:201::1', admin: '127.0.0.1:8871', nodes: 1, root }
     const measured = await withCluster(flags, async state => {
-      const node = state.roles.find(({ role }) => role === 'node')
-      if (node === undefined) throw new Error('the cluster has no node')
+      const node = memberOf(state, 'node')
       await run('taskset', ['-acp', `${SERVER_CORE}`, `${node.pid}`])
-      await routeOther(state.gatewayNamespace, state.clientNamespace, node.namespace, node.address)
+      await serveAt(state, node, OTHER)
+      await routeTo(state, node, ALONE)
       const tools = { client: state.clientNamespace, paced: await buildPaced(folder), upload }
       return await withOthers({ namespace: node.namespace, root }, withNginxToo, () =>
         rounds(options, tools, systemsOf(withNginxToo)),
@@ -135,16 +136,6 @@ async function makeFiles(root: string): Promise<void> {
   await mkdir(root, { recursive: true })
   for (const [name, size] of Object.entries(FILES)) {
     await writeFile(join(root, name), randomFillSync(Buffer.alloc(size)))
-  }
-}
-
-/** The other servers' address is the node's own; packets to it take the same wires, without the steering rule. */
-async function routeOther(gateway: string, client: string, node: string, nodeAddress: string): Promise<void> {
-  await run(...inNamespace(node, 'ip', ['address', 'add', `${OTHER}/32`, 'dev', 'lo']))
-  const via = (await run(...inNamespace(client, 'ip', ['-4', 'route', 'show', `${VIP}/32`]))).split(' ')[2]
-  for (const address of [OTHER, ALONE]) {
-    await run(...inNamespace(gateway, 'ip', ['route', 'add', `${address}/32`, 'via', nodeAddress]))
-    await run(...inNamespace(client, 'ip', ['route', 'add', `${address}/32`, 'via', via ?? '']))
   }
 }
 

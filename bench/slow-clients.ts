@@ -6,7 +6,8 @@ import { randomFillSync } from 'node:crypto'
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { routeOther, withCluster } from './local-cluster.ts'
+import { memberOf, serveAt } from './beside.ts'
+import { withCluster } from './local-cluster.ts'
 import { withNginx } from './nginx.ts'
 import { has, inNamespace, run, Server } from './process.ts'
 import { type Figures, wrk } from './wrk.ts'
@@ -59,11 +60,10 @@ export async function slowClients(options: SlowClientsOptions): Promise<void> {
     await writeFile(join(root, LARGE), randomFillSync(Buffer.alloc(LARGE_OCTETS)))
     const flags = { name: 'gyre-slow', vip: VIP, vip6: 'none', admin: '127.0.0.1:8874', nodes: 1, root }
     const rows = await withCluster(flags, async state => {
-      const node = state.roles.find(({ role }) => role === 'node')
-      if (node === undefined) throw new Error('the cluster has no node')
+      const node = memberOf(state, 'node')
       await run('taskset', ['-acp', `${SERVER_CORE}`, `${node.pid}`])
       const { clientNamespace: client } = state
-      await routeOther(state, node, NGINX)
+      await serveAt(state, node, NGINX)
       const own = { name: 'gyre', host: VIP, port: 80 }
       if (!withNginxToo) return await rounds(options, client, [own])
       const nginx = { namespace: node.namespace, address: NGINX, port: NGINX_PORT, root }

@@ -8,9 +8,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { OBJECT_OVERHEAD_OCTETS } from '../cache/cached-object.ts'
 import { WTinyLfuPolicy } from '../cache/w-tiny-lfu.ts'
+import { memberOf, serveAt } from './beside.ts'
 import { withCluster } from './local-cluster.ts'
 import { withNginx } from './nginx.ts'
-import { has, inNamespace, run } from './process.ts'
+import { has, run } from './process.ts'
 import { startProgress } from './report/progress.ts'
 import { type Measured, type PublishOptions, publish } from './report/publish.ts'
 import type { Result, Row } from './report/result.ts'
@@ -137,14 +138,10 @@ async function throughput(options: TraceBenchOptions, folder: string): Promise<R
     root,
   }
   return await withCluster({ ...flags, more: ['--cache-octets', `${capacity}`] }, async state => {
-    const node = state.roles.find(({ role }) => role === 'node')
-    if (node === undefined) throw new Error('the cluster has no node')
+    const node = memberOf(state, 'node')
     await run('taskset', ['-acp', `${SERVER_CORE}`, `${node.pid}`])
-    const { clientNamespace: client, gatewayNamespace: gateway, vip } = state
-    await run(...inNamespace(node.namespace, 'ip', ['address', 'add', `${NGINX}/32`, 'dev', 'lo']))
-    const via = (await run(...inNamespace(client, 'ip', ['-4', 'route', 'show', `${vip}/32`]))).split(' ')[2]
-    await run(...inNamespace(gateway, 'ip', ['route', 'add', `${NGINX}/32`, 'via', node.address]))
-    await run(...inNamespace(client, 'ip', ['route', 'add', `${NGINX}/32`, 'via', via ?? '']))
+    const { clientNamespace: client, vip } = state
+    await serveAt(state, node, NGINX)
     const server = {
       namespace: node.namespace,
       address: NGINX,

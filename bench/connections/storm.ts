@@ -9,6 +9,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type DrainReport, MAX_DRAIN_MS } from '../../dispatcher/admin/api.ts'
 import { AdminClient } from '../../dispatcher/admin/client.ts'
+import { membersOf } from '../beside.ts'
 import { Programs } from '../kernel/program.ts'
 import { Swarms, sourcesFor } from '../kernel/swarms.ts'
 import { type ClusterState, withCluster } from '../local-cluster.ts'
@@ -114,7 +115,7 @@ async function oneStorm(options: StormRun, programs: Programs, state: ClusterSta
   const swarms = new Swarms(programs, state.clientNamespace, sources, target)
   try {
     const empty = memoryOf(state)
-    const others = state.roles.filter(({ role, name }) => role === 'node' && name !== SOURCE)
+    const others = membersOf(state, 'node').filter(({ name }) => name !== SOURCE)
     // Nothing comes to the others, so all is at the one.
     for (const { name } of others) await admin.drain({ node: name, deadlineMs: MAX_DRAIN_MS })
     const opened = await swarms.tell(

@@ -5,7 +5,8 @@
  */
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { type ClusterState, routeOther, withCluster } from '../local-cluster.ts'
+import { memberOf, membersOf, serveAt } from '../beside.ts'
+import { type ClusterState, withCluster } from '../local-cluster.ts'
 import { startStaticNginx } from '../nginx.ts'
 import { run, type Server } from '../process.ts'
 import {
@@ -61,7 +62,7 @@ export function withSystems<Result>(
 }
 
 async function own(state: ClusterState, name: string, about: string): Promise<System> {
-  const pidsOf = (role: string) => state.roles.filter(one => one.role === role).map(({ pid }) => pid)
+  const pidsOf = (role: string) => membersOf(state, role).map(({ pid }) => pid)
   const [front, nodes] = [pidsOf('dispatcher'), pidsOf('node')]
   for (const pid of [...front, ...nodes]) await run('taskset', ['-acp', `${SERVER_CORE}`, `${pid}`])
   return { name, about, state, address: state.vip, port: state.port, front, nodes }
@@ -75,7 +76,7 @@ async function startOthers(
   servers: Server[],
 ): Promise<System[]> {
   const nodes: Server[] = []
-  const members = state.roles.filter(({ role }) => role === 'node')
+  const members = membersOf(state, 'node')
   for (const { namespace, address, name } of members) {
     const own = join(folder, name)
     await mkdir(own)
@@ -83,9 +84,8 @@ async function startOthers(
     nodes.push(await startStaticNginx(options, own))
     servers.push(...nodes.slice(-1))
   }
-  const dispatcher = state.roles.find(({ role }) => role === 'dispatcher')
-  if (dispatcher === undefined) throw new Error('the cluster has no dispatcher')
-  await routeOther(state, dispatcher, OTHER)
+  const dispatcher = memberOf(state, 'dispatcher')
+  await serveAt(state, dispatcher, OTHER)
   const behind = members.map(({ address }) => `${address}:${NODE_PORT}`)
   const options = { namespace: dispatcher.namespace, address: OTHER, nodes: behind, core: SERVER_CORE }
   const started = async (name: string, about: string, port: number, server: Promise<Server>) => {

@@ -3,7 +3,7 @@
  * in namespaces, whose nodes' links are limited. Where others serve, ours is there without work.
  */
 import { join } from 'node:path'
-import { dispatcherOf, membersOf, routeClient, serveAtDispatcher } from '../beside.ts'
+import { answerAt, memberOf, membersOf, routeClient, serveAt } from '../beside.ts'
 import { type ClusterState, withCluster } from '../local-cluster.ts'
 import { inNamespace, run, type Server } from '../process.ts'
 import type { Watched } from './counters.ts'
@@ -124,7 +124,7 @@ function placeOf(
   url: string,
   servers: readonly Server[],
 ): Unlimited {
-  const dispatcher = dispatcherOf(state)
+  const dispatcher = memberOf(state, 'dispatcher')
   const at = ({ namespace }: { namespace: string }) => ({ namespace, device: DEVICE })
   return {
     client: state.clientNamespace,
@@ -150,8 +150,9 @@ async function withOther<Result>(
   try {
     const nodes = membersOf(state, 'node')
     const addresses = nodes.map(({ address }) => address)
-    for (const { namespace, address, name } of nodes) {
-      await run(...inNamespace(namespace, 'ip', ['address', 'add', `${OTHER}/32`, 'dev', 'lo']))
+    for (const node of nodes) {
+      const { namespace, address, name } = node
+      await answerAt(node, OTHER)
       const options = {
         ...{ namespace, address, service: OTHER, storage: machines.storageSocket },
         ...{ memoryOctets: machines.memory.nginx, cache: join(cache, name) },
@@ -159,9 +160,11 @@ async function withOther<Result>(
       }
       servers.push(await startNginx(options, join(machines.folder, name)))
     }
-    await routeClient(state, OTHER)
     if (kind === 'proxy') proxies.push(await startProxy(state, addresses, machines.folder))
-    else await steerByHash(state, addresses)
+    else {
+      await routeClient(state, OTHER)
+      await steerByHash(state, addresses)
+    }
     const port = kind === 'proxy' ? PROXY_PORT : NGINX_PORT
     return await work(placeOf(state, machines, `http://${OTHER}:${port}`, proxies))
   } finally {
@@ -171,9 +174,12 @@ async function withOther<Result>(
 }
 
 async function startProxy(state: ClusterState, nodes: readonly string[], folder: string): Promise<Server> {
-  await serveAtDispatcher(state, OTHER)
-  const { namespace } = dispatcherOf(state)
-  return await startHaproxy({ namespace, address: OTHER, nodes }, join(folder, 'haproxy'))
+  const dispatcher = memberOf(state, 'dispatcher')
+  await serveAt(state, dispatcher, OTHER)
+  return await startHaproxy(
+    { namespace: dispatcher.namespace, address: OTHER, nodes },
+    join(folder, 'haproxy'),
+  )
 }
 
 /** As our own steering: in the ingress hook, to a node that answers for itself. */

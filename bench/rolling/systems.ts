@@ -3,7 +3,7 @@
  * machine, by the same wires. Where others serve, ours is there without work.
  */
 import { join } from 'node:path'
-import { dispatcherOf, membersOf, routeClient, serveAtDispatcher } from '../beside.ts'
+import { memberOf, membersOf, serveAt } from '../beside.ts'
 import { type ClusterState, gyre, withCluster } from '../local-cluster.ts'
 import { Haproxy, NodeNginx } from './servers.ts'
 
@@ -120,10 +120,9 @@ async function withNginx<Result>(
     for (const { name, namespace, address } of nodes) {
       nginx.push(await NodeNginx.create({ name, namespace, address, root }, join(folder, name)))
     }
-    await routeClient(state, OTHER)
-    await serveAtDispatcher(state, OTHER)
-    const { namespace } = dispatcherOf(state)
-    const proxy = { namespace, address: OTHER, port: PROXY_PORT, nodes, checked }
+    const dispatcher = memberOf(state, 'dispatcher')
+    await serveAt(state, dispatcher, OTHER)
+    const proxy = { namespace: dispatcher.namespace, address: OTHER, port: PROXY_PORT, nodes, checked }
     haproxy = await Haproxy.create(proxy, join(folder, 'haproxy'))
     for (const { name } of nodes) await haproxy.serves(name)
     return await work({ nginx, haproxy })

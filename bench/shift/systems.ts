@@ -7,6 +7,7 @@ import { once } from 'node:events'
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
+import { membersOf } from '../beside.ts'
 import { octetBlock } from '../differential/octets.ts'
 import type { Programs } from '../kernel/program.ts'
 import { type ClusterState, REPOSITORY, withCluster } from '../local-cluster.ts'
@@ -59,9 +60,8 @@ export async function withPlace<Result>(
   })
 }
 
-function nodesOf({ roles }: ClusterState) {
-  const nodes = roles.filter(({ role }) => role === 'node')
-  const [first, second] = nodes
+function nodesOf(state: ClusterState) {
+  const [first, second] = membersOf(state, 'node')
   if (first === undefined || second === undefined) throw new Error('the cluster has not two nodes')
   return [first, second] as const
 }

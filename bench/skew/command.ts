@@ -8,6 +8,7 @@ import { availableParallelism, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { AdminClient } from '../../dispatcher/admin/client.ts'
 import type { PolicyName } from '../../dispatcher/placement/policy.ts'
+import { membersOf } from '../beside.ts'
 import { machineSeconds } from '../cpu-time.ts'
 import { shapedOctets } from '../cyclone/counters.ts'
 import { Load, type LoadFigures } from '../kernel/load.ts'
@@ -285,10 +286,9 @@ export interface Counters {
   readonly idle: number
 }
 
-async function readCounters({ roles }: ClusterState, admin: AdminClient): Promise<Counters> {
-  const nodes = roles.filter(({ role }) => role === 'node')
+async function readCounters(state: ClusterState, admin: AdminClient): Promise<Counters> {
   const { at, idle } = { at: performance.now(), idle: machineSeconds().idle }
-  const links = nodes.map(async ({ namespace }) => {
+  const links = membersOf(state, 'node').map(async ({ namespace }) => {
     const octets = await shapedOctets(namespace, DEVICE)
     return { at: performance.now(), octets }
   })
