@@ -5,6 +5,7 @@ import type { LinkError } from './errors.ts'
 import type { Hello } from './hello.ts'
 import type { Link } from './link.ts'
 import { Listener } from './listener.ts'
+import { until } from './test-until.ts'
 
 const base: Hello = {
   protocol: 2,
@@ -28,14 +29,6 @@ const cleanups: (() => unknown)[] = []
 afterEach(async () => {
   for (const cleanup of cleanups.splice(0).reverse()) await cleanup()
 })
-
-async function until(condition: () => boolean): Promise<void> {
-  const start = performance.now()
-  while (!condition()) {
-    if (performance.now() - start > 20_000) throw new Error(`never: ${condition}`)
-    await sleep(2)
-  }
-}
 
 async function listen(
   port = 0,

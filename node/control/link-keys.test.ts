@@ -7,6 +7,7 @@ import { createIncarnation, encodeHello, type Hello, PROTOCOL_VERSION, UPGRADE }
 import type { Link } from './link.ts'
 import { createKeyText, dialingTls, type LinkKeys, parseLinkKeys } from './link-keys.ts'
 import { Listener, type ListenerOptions } from './listener.ts'
+import { until } from './test-until.ts'
 
 const WAIT_MS = 20_000
 const LARGE_OCTETS = 3 * 2 ** 20
@@ -39,14 +40,6 @@ const closing: (() => unknown)[] = []
 afterEach(async () => {
   for (const close of closing.splice(0).reverse()) await close()
 })
-
-async function until(what: () => boolean): Promise<void> {
-  const end = Date.now() + WAIT_MS
-  while (!what()) {
-    if (Date.now() > end) throw new Error(`waited in vain for ${what}`)
-    await new Promise(resolve => setTimeout(resolve, 5))
-  }
-}
 
 interface Heard {
   readonly ups: Link[]

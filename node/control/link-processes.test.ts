@@ -1,9 +1,9 @@
 /** Links between real processes: what a round trip costs, and what the survivor sees when the other is killed. */
 import { type ChildProcess, spawn } from 'node:child_process'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { Dialer } from './dialer.ts'
 import type { Hello } from './hello.ts'
 import type { Link } from './link.ts'
+import { until } from './test-until.ts'
 
 const hello: Hello = {
   protocol: 2,
@@ -41,14 +41,6 @@ async function startPeer(port = 0): Promise<{ child: ChildProcess; port: number 
   child.once('exit', () => children.delete(child))
   const line = await new Promise<Buffer>(resolve => child.stdout?.once('data', resolve))
   return { child, port: Number(line.toString()) }
-}
-
-async function until(condition: () => boolean): Promise<void> {
-  const start = performance.now()
-  while (!condition()) {
-    if (performance.now() - start > 20_000) throw new Error(`never: ${condition}`)
-    await sleep(1)
-  }
 }
 
 let dialer: Dialer | undefined

@@ -19,6 +19,7 @@ import { encodeHello, type Hello } from './hello.ts'
 import { Link, type LinkHandlers, type LinkLimits } from './link.ts'
 import { Listener } from './listener.ts'
 import { askForLink, frameOf } from './stranger.ts'
+import { until } from './test-until.ts'
 
 const hello = (ownerId: number): Hello => ({
   protocol: 2,
@@ -51,14 +52,6 @@ class End implements LinkHandlers {
     const link = this.links.at(-1)
     if (link === undefined) throw new Error('no link yet')
     return link
-  }
-}
-
-async function until(condition: () => boolean, limitMs = 20_000): Promise<void> {
-  const start = performance.now()
-  while (!condition()) {
-    if (performance.now() - start > limitMs) throw new Error(`not within ${limitMs} ms: ${condition}`)
-    await sleep(2)
   }
 }
 

@@ -2,8 +2,8 @@
 import { createIncarnation, type Hello, PROTOCOL_VERSION } from './hello.ts'
 import { createKeyText, type LinkKeys, parseLinkKeys } from './link-keys.ts'
 import { Mesh } from './mesh.ts'
+import { until } from './test-until.ts'
 
-const WAIT_MS = 20_000
 const closing: Mesh[] = []
 
 afterEach(async () => {
@@ -33,14 +33,6 @@ function meshOf(ownerId: number, role: Hello['role'], keys: LinkKeys) {
   })
   closing.push(mesh)
   return { mesh, messages, failures }
-}
-
-async function until(what: () => boolean): Promise<void> {
-  const end = Date.now() + WAIT_MS
-  while (!what()) {
-    if (Date.now() > end) throw new Error(`waited in vain for ${what}`)
-    await new Promise(resolve => setTimeout(resolve, 5))
-  }
 }
 
 it('links whoever answers at each address, by the key, and finds them by their ids', async () => {
