@@ -1,7 +1,7 @@
 /** Why a process does not come into the cluster, or has to leave it; the message is one line for the operator. */
 
 export type CoordinationErrorCode =
-  /** The engine refuses us: credentials, certificates, no JetStream. */
+  /** The engine refuses us: credentials, certificates. */
   | 'ENGINE_REFUSED'
   /** A file with credentials or certificates. */
   | 'ENGINE_FILE'

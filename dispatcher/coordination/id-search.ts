@@ -172,9 +172,9 @@ export class IdSearch {
   /** To the next id; after all of them, to the first one again a while later. */
   #goOn(held: Holder | undefined, now: number): void {
     const { id, ownerIdBits } = this.#wish
-    const isLate = now - this.#startedAt >= 2 * this.#times.leaseMs
     if (id !== undefined) {
       this.#nextAt = now + this.#times.renewMs
+      const isLate = now - this.#startedAt >= 2 * this.#times.leaseMs
       if (!isLate || this.#seen.moves(leaseKey(id)) < MOVES_IN_USE) return
       this.#refusal = `owner id ${id} is in use, by ${held === undefined ? 'something unknown' : `the ${held.role} ${held.name}`}`
       return this.#end()
