@@ -3,6 +3,7 @@
  * shifted in, over both families. It prints one line when all stand there, goes on when a line comes in, and prints what came
  * of each. Arguments: the two hosts, the port, and the folder of the files that are served.
  */
+import { once } from 'node:events'
 import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { connect, type Socket } from 'node:net'
 import { join } from 'node:path'
@@ -329,6 +330,12 @@ async function upload(line: Line): Promise<void> {
   line.ask('small.bin')
 }
 
+async function reset(socket: Socket): Promise<void> {
+  const closed = once(socket, 'close')
+  socket.resetAndDestroy()
+  await closed
+}
+
 async function begin(one: Case, line: Line): Promise<void> {
   // Until the first response is here the connection is the dispatcher's.
   if (one.first !== false) {
@@ -364,8 +371,7 @@ await Promise.all(
 const last = reports()
 // The next round begins at the same ports: none of them may be in TIME-WAIT then.
 for (const { one, line } of lines)
-  if (one.localPorts !== undefined && !line.socket.destroyed) line.socket.resetAndDestroy()
-// A reset leaves in the next turn of the loop; who reads this ends the program.
-await sleep(50)
+  if (one.localPorts !== undefined && !line.socket.destroyed) await reset(line.socket)
+// Who reads this ends the program.
 say(last)
 process.exit(0)
