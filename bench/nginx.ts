@@ -13,18 +13,53 @@ export interface NginxOptions {
   readonly core: number
 }
 
-/** As tuned as nginx's own guides have it for static files: no access log, open files cached, many requests a connection. */
-function configuration({ address, port, root, sendfile }: NginxOptions, folder: string): string {
+/** What differs between those that benchmarks start, beside what they serve. */
+export interface NginxSettings {
+  readonly main: string
+  readonly events: string
+  readonly http: string
+}
+
+/** Files, over connections that are kept for as long as clients like. */
+export const KEPT_FILES: NginxSettings = {
+  main: 'user root;',
+  events: 'worker_connections 4096;',
+  http: `sendfile on;
+  tcp_nopush on;
+  keepalive_timeout 75s;
+  keepalive_requests 1000000000;
+  default_type application/octet-stream;`,
+}
+
+/** One worker without an access log, which writes nothing outside of `folder`. */
+export function nginxConfiguration(
+  folder: string,
+  { main, events, http }: NginxSettings,
+  served: string,
+): string {
   return `
 daemon off;
-master_process off;
+${main}
 worker_processes 1;
 pid ${folder}/nginx.pid;
 error_log ${folder}/error.log;
-events { worker_connections 4096; use epoll; multi_accept on; }
+events { ${events} }
 http {
   access_log off;
-  sendfile ${sendfile ? 'on' : 'off'};
+  ${http}
+  client_body_temp_path ${folder}; proxy_temp_path ${folder}; fastcgi_temp_path ${folder};
+  uwsgi_temp_path ${folder}; scgi_temp_path ${folder};
+  ${served}
+}
+`
+}
+
+/** As tuned as nginx's own guides have it for static files: no access log, open files cached, many requests a connection. */
+function configuration({ address, port, root, sendfile }: NginxOptions, folder: string): string {
+  const settings = {
+    main: 'master_process off;',
+    events: 'worker_connections 4096; use epoll; multi_accept on;',
+    http: `sendfile ${sendfile ? 'on' : 'off'};
   tcp_nopush ${sendfile ? 'on' : 'off'};
   tcp_nodelay on;
   output_buffers 4 256k;
@@ -32,13 +67,14 @@ http {
   keepalive_requests 1000000000;
   open_file_cache max=10000 inactive=60s;
   open_file_cache_valid 60s;
-  client_body_temp_path ${folder}; proxy_temp_path ${folder}; fastcgi_temp_path ${folder};
-  uwsgi_temp_path ${folder}; scgi_temp_path ${folder};
   types { text/html html; }
-  default_type application/octet-stream;
-  server { listen ${address}:${port} backlog=4096; root ${root}; }
-}
-`
+  default_type application/octet-stream;`,
+  }
+  return nginxConfiguration(
+    folder,
+    settings,
+    `server { listen ${address}:${port} backlog=4096; root ${root}; }`,
+  )
 }
 
 /** Its configuration and its errors stay in `folder`. */

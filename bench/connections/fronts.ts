@@ -1,6 +1,7 @@
 /** What stands before nginx nodes in `npm run bench -- connections`, as tuned as their guides have it for this. */
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { type NginxSettings, nginxConfiguration } from '../nginx.ts'
 import { inNamespace, listening, Server } from '../process.ts'
 
 export const HAPROXY_TCP_PORT = 83
@@ -38,25 +39,17 @@ ${nodes.map((node, index) => `  server node${index + 1} ${node}`).join('\n')}
 `
 }
 
-function nginxConfiguration({ address, nodes }: FrontOptions, port: number, folder: string): string {
-  return `
-daemon off;
-master_process off;
-worker_processes 1;
-pid ${folder}/nginx.pid;
-error_log ${folder}/error.log;
-events { worker_connections 8192; use epoll; multi_accept on; }
-http {
-  access_log off;
-  tcp_nodelay on;
-  client_body_temp_path ${folder}; proxy_temp_path ${folder}; fastcgi_temp_path ${folder};
-  uwsgi_temp_path ${folder}; scgi_temp_path ${folder};
+const NGINX_PROXY: NginxSettings = {
+  main: 'master_process off;',
+  events: 'worker_connections 8192; use epoll; multi_accept on;',
+  http: `tcp_nodelay on;
   proxy_http_version 1.1;
-  proxy_set_header Connection "";
-  upstream nodes { ${nodes.map(node => `server ${node};`).join(' ')} keepalive 128; keepalive_requests 1000000000; }
-  server { listen ${address}:${port} backlog=4096; location / { proxy_pass http://nodes; } }
+  proxy_set_header Connection "";`,
 }
-`
+
+function proxied({ address, nodes }: FrontOptions, port: number): string {
+  return `upstream nodes { ${nodes.map(node => `server ${node};`).join(' ')} keepalive 128; keepalive_requests 1000000000; }
+  server { listen ${address}:${port} backlog=4096; location / { proxy_pass http://nodes; } }`
 }
 
 export async function startHaproxy(
@@ -74,7 +67,7 @@ export async function startNginxProxy(options: FrontOptions, folder: string): Pr
   const own = join(folder, 'proxy')
   await mkdir(own)
   const file = join(own, 'nginx.conf')
-  await writeFile(file, nginxConfiguration(options, NGINX_PROXY_PORT, own))
+  await writeFile(file, nginxConfiguration(own, NGINX_PROXY, proxied(options, NGINX_PROXY_PORT)))
   return await start(options, NGINX_PROXY_PORT, ['nginx', '-c', file, '-e', join(own, 'error.log')])
 }
 

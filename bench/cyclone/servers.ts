@@ -1,8 +1,9 @@
 /** nginx on the nodes, and HAProxy on the dispatcher's machine, as they take part in `npm run bench -- cyclone`. */
 import { mkdir, writeFile } from 'node:fs/promises'
-import { connect } from 'node:net'
 import { join } from 'node:path'
+import { KEPT_FILES, nginxConfiguration } from '../nginx.ts'
 import { inNamespace, listening, Server } from '../process.ts'
+import { askUnixSocket } from '../unix-socket.ts'
 
 export const NGINX_PORT = 81
 /** Where the holder of a file answers its peers, in cooperative caching. */
@@ -22,7 +23,7 @@ export interface NodeNginx {
   readonly cache: string
 }
 
-function nginxConfiguration(options: NodeNginx, folder: string): string {
+function configuration(options: NodeNginx, folder: string): string {
   const { address, service, peers, storage, memoryOctets, cache } = options
   const own = [address, service]
   const listen = (port: number) => own.map(one => `listen ${one}:${port} backlog=4096;`).join(' ')
@@ -31,39 +32,25 @@ function nginxConfiguration(options: NodeNginx, folder: string): string {
     peers === undefined
       ? ''
       : `upstream peers { hash $uri consistent; keepalive 32; ${peers.map(peer => `server ${peer}:${HOLDER_PORT};`).join(' ')} }`
-  return `
-daemon off;
-user root;
-worker_processes 1;
-pid ${folder}/nginx.pid;
-error_log ${folder}/error.log;
-events { worker_connections 4096; }
-http {
-  access_log off;
-  sendfile on;
-  tcp_nopush on;
-  keepalive_timeout 75s;
-  keepalive_requests 1000000000;
-  default_type application/octet-stream;
-  client_body_temp_path ${folder}; proxy_temp_path ${folder}; fastcgi_temp_path ${folder};
-  uwsgi_temp_path ${folder}; scgi_temp_path ${folder};
-  proxy_cache_path ${cache} levels=1:2 keys_zone=files:8m max_size=${memoryOctets} inactive=1d use_temp_path=off manager_sleep=50ms;
+  return nginxConfiguration(
+    folder,
+    KEPT_FILES,
+    `proxy_cache_path ${cache} levels=1:2 keys_zone=files:8m max_size=${memoryOctets} inactive=1d use_temp_path=off manager_sleep=50ms;
   proxy_http_version 1.1;
   proxy_set_header Connection "";
   proxy_cache_key $uri;
   upstream storage { server unix:${storage}; keepalive 32; }
   ${upstream}
   server { ${listen(NGINX_PORT)} location / { ${peers === undefined ? cached : 'proxy_pass http://peers;'} } }
-  ${peers === undefined ? '' : `server { ${listen(HOLDER_PORT)} location / { ${cached} } }`}
-}
-`
+  ${peers === undefined ? '' : `server { ${listen(HOLDER_PORT)} location / { ${cached} } }`}`,
+  )
 }
 
 export async function startNginx(options: NodeNginx, folder: string): Promise<Server> {
   await mkdir(folder, { recursive: true })
   await mkdir(options.cache, { recursive: true })
   const file = join(folder, 'nginx.conf')
-  await writeFile(file, nginxConfiguration(options, folder))
+  await writeFile(file, configuration(options, folder))
   const args = ['-c', file, '-e', join(folder, 'error.log')]
   const server = new Server(...inNamespace(options.namespace, 'nginx', args))
   await listening(server, options.namespace, NGINX_PORT)
@@ -110,15 +97,7 @@ export async function startHaproxy(proxy: Proxy, folder: string): Promise<Server
 }
 
 /** Asks the storage over its Unix socket, and returns what it answers. */
-export function askStorage(socket: string, path: string): Promise<string> {
-  return new Promise((resolve, reject) => {
-    const connection = connect(socket)
-    let text = ''
-    connection.on('data', chunk => {
-      text += chunk.toString('latin1')
-    })
-    connection.once('error', reject)
-    connection.once('end', () => resolve(text.slice(text.indexOf('\r\n\r\n') + 4)))
-    connection.write(`GET ${path} HTTP/1.0\r\n\r\n`)
-  })
+export async function askStorage(socket: string, path: string): Promise<string> {
+  const answer = await askUnixSocket(socket, `GET ${path} HTTP/1.0\r\n\r\n`)
+  return answer.slice(answer.indexOf('\r\n\r\n') + 4)
 }

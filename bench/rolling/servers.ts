@@ -1,9 +1,10 @@
 /** nginx on a node, and HAProxy in front of them, as `npm run bench -- drain --rolling` starts them anew. */
 import { readFileSync } from 'node:fs'
 import { mkdir, writeFile } from 'node:fs/promises'
-import { connect } from 'node:net'
 import { join } from 'node:path'
+import { KEPT_FILES, nginxConfiguration } from '../nginx.ts'
 import { inNamespace, listening, run, Server } from '../process.ts'
+import { askUnixSocket } from '../unix-socket.ts'
 
 const NGINX_PORT = 81
 const POLL_MS = 50
@@ -32,7 +33,8 @@ export class NodeNginx {
   static async create(options: NodeOptions, folder: string): Promise<NodeNginx> {
     await mkdir(folder, { recursive: true })
     const nginx = new NodeNginx(options, folder)
-    await writeFile(nginx.#configuration, nginxConfiguration(options, folder))
+    const server = `server { listen ${options.address}:${NGINX_PORT} backlog=4096; root ${options.root}; }`
+    await writeFile(nginx.#configuration, nginxConfiguration(folder, KEPT_FILES, server))
     await nginx.start()
     return nginx
   }
@@ -72,28 +74,6 @@ export class NodeNginx {
     const pid = this.#server?.pid
     return readFileSync(`/proc/${pid}/task/${pid}/children`, 'latin1').trim().split(' ')
   }
-}
-
-function nginxConfiguration({ address, root }: NodeOptions, folder: string): string {
-  return `
-daemon off;
-user root;
-worker_processes 1;
-pid ${folder}/nginx.pid;
-error_log ${folder}/error.log;
-events { worker_connections 4096; }
-http {
-  access_log off;
-  sendfile on;
-  tcp_nopush on;
-  keepalive_timeout 75s;
-  keepalive_requests 1000000000;
-  default_type application/octet-stream;
-  client_body_temp_path ${folder}; proxy_temp_path ${folder}; fastcgi_temp_path ${folder};
-  uwsgi_temp_path ${folder}; scgi_temp_path ${folder};
-  server { listen ${address}:${NGINX_PORT} backlog=4096; root ${root}; }
-}
-`
 }
 
 export interface HaproxyOptions {
@@ -153,16 +133,7 @@ export class Haproxy {
   }
 
   #tell(command: string): Promise<string> {
-    return new Promise((resolve, reject) => {
-      const connection = connect(this.#socket)
-      let text = ''
-      connection.on('data', chunk => {
-        text += chunk.toString('latin1')
-      })
-      connection.once('error', reject)
-      connection.once('end', () => resolve(text))
-      connection.write(`${command}\n`)
-    })
+    return askUnixSocket(this.#socket, `${command}\n`)
   }
 }
 
