@@ -1,10 +1,10 @@
 /** What can be seen of a cluster from outside: whether it is whole, and what it holds. */
-import { readFile } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { OwnerReport, StatusReport } from '../../dispatcher/admin/api.ts'
 import { AdminClient } from '../../dispatcher/admin/client.ts'
 import { type ClusterState, stateOf } from '../local-cluster.ts'
 import { inNamespace, run } from '../process.ts'
+import { residentOctets } from '../resident.ts'
 
 const LOOK_EVERY_MS = 100
 
@@ -92,13 +92,7 @@ export class Watch {
 
   async memory(): Promise<Memory> {
     const { roles } = await stateOf(this.#state.name)
-    const all = await Promise.all(
-      roles.map(async ({ name, pid }) => {
-        const status = await readFile(`/proc/${pid}/status`, 'utf8')
-        return [pid, { name, octets: 1_024 * Number(/^VmRSS:\s+(\d+)/m.exec(status)?.[1]) }] as const
-      }),
-    )
-    return new Map(all)
+    return new Map(roles.map(({ name, pid }) => [pid, { name, octets: residentOctets(pid) }]))
   }
 
   /** While a dispatcher starts nobody answers. */

@@ -12,7 +12,7 @@ import { Programs } from '../kernel/program.ts'
 import { has } from '../process.ts'
 import type { RoundNoise } from '../report/noise.ts'
 import { type Progress, SILENT, startProgress } from '../report/progress.ts'
-import { type Measured, type PublishOptions, publish } from '../report/publish.ts'
+import { type Measured, type PublishOptions, publish, toldOf } from '../report/publish.ts'
 import { type Goal, medianOf, type Result, type Row } from '../report/result.ts'
 import { interleave, type Rounds, type Sample, stepsOf } from '../report/rounds.ts'
 import { LOAD_CORE, type System, withSystems } from './systems.ts'
@@ -45,12 +45,11 @@ export async function connections(options: ConnectionsOptions): Promise<Result> 
   const progress = startProgress(2 * stepsOf(SYSTEM_COUNT, options.rounds))
   try {
     const { rows, noise, abouts } = await measure(options, progress)
-    const { out: _out, add: _add, json: _json, ...plain } = options
     const cpu = (name: string) => ({ name, unit: 'µs', digits: 0 })
     const measured: Measured = {
       bench: 'connections',
       title: 'A connection for each request of 1 KiB',
-      options: { ...plain },
+      options: toldOf(options),
       notes: [
         `${options.nodes} nodes; all that serves is on one core, the load on the other.`,
         'CPU is of all threads of the processes on the front machine, or on all nodes, by connections; of the machine: all of both cores, with the load, the wires and the gateway.',

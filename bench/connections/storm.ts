@@ -2,7 +2,6 @@
  * `npm run bench -- storm`: very many idle connections of the kernel's own, all at one node, which is then emptied: all move at
  * once, and each is asked for a file afterwards, because a client notices nothing of it.
  */
-import { readFileSync } from 'node:fs'
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -15,9 +14,10 @@ import { Swarms, sourcesFor } from '../kernel/swarms.ts'
 import { type ClusterState, withCluster } from '../local-cluster.ts'
 import { inNamespace, run } from '../process.ts'
 import { type Progress, SILENT, startProgress } from '../report/progress.ts'
-import { type Measured, type PublishOptions, publish } from '../report/publish.ts'
+import { type Measured, type PublishOptions, publish, toldOf } from '../report/publish.ts'
 import { type Goal, medianOf, type Result, type Row } from '../report/result.ts'
 import { interleave, type Rounds, type Sample, stepsOf } from '../report/rounds.ts'
+import { residentOctets } from '../resident.ts'
 
 export interface StormRun {
   readonly connections: number
@@ -46,11 +46,10 @@ export async function storm(options: StormOptions): Promise<Result> {
   const progress = startProgress(stepsOf(1, options.rounds))
   try {
     const { rows, noise } = await measure(options, progress)
-    const { out: _out, add: _add, json: _json, ...plain } = options
     const measured: Measured = {
       bench: 'storm',
       title: `${connections} idle connections moved at once`,
-      options: { ...plain },
+      options: toldOf(options),
       notes: [
         `From one node to ${nodes - 1}; every process and the clients share the machine.`,
         'Memory is what is resident of the processes, by connections.',
@@ -184,11 +183,6 @@ function memoryOf({ roles }: ClusterState): Memory {
     targets: sum(({ role, name }) => role === 'node' && name !== SOURCE),
     dispatcher: sum(({ role }) => role === 'dispatcher'),
   }
-}
-
-function residentOctets(pid: number): number {
-  const status = readFileSync(`/proc/${pid}/status`, 'latin1')
-  return Number(/VmRSS:\s+(\d+) kB/.exec(status)?.[1]) * 1_024
 }
 
 function goalsOf(rows: readonly Row[], connections: number): Goal[] {

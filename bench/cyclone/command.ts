@@ -9,7 +9,7 @@ import { REPOSITORY } from '../local-cluster.ts'
 import { has, inNamespace, run, Server } from '../process.ts'
 import type { RoundNoise } from '../report/noise.ts'
 import { type Progress, SILENT, startProgress } from '../report/progress.ts'
-import { type Measured, type PublishOptions, publish } from '../report/publish.ts'
+import { type Measured, type PublishOptions, publish, toldOf } from '../report/publish.ts'
 import { type Goal, medianOf, type Result, type Row } from '../report/result.ts'
 import { interleave, type Rounds, type Sample } from '../report/rounds.ts'
 import type { Trace } from '../trace/trace.ts'
@@ -57,12 +57,11 @@ export async function cyclone(options: CycloneOptions): Promise<Result> {
   const progress = startProgress(nodes.length * rounds * chosen.length)
   try {
     const { rows, noise } = await measure(options, chosen, progress)
-    const { out: _out, add: _add, json: _json, ...plain } = options
     const measured: Measured = {
       bench: 'cyclone',
       title: 'Cyclone’s experiment',
       seeds: [SEED],
-      options: { ...plain },
+      options: toldOf(options),
       notes: [
         `Each node: a link of ${rate} Mbit/s (the paper’s divided by ${100 / rate}), memory for 1/${NODES_OF_THE_WORKING_SET} of the files, a disk that reads one file in ${diskMs} ms.`,
         ...SYSTEMS.map(({ name, about }) => `${name}: ${about}.`),

@@ -4,7 +4,6 @@
  * by the packets, beside what one machine of two cores loses by having to make them.
  */
 import { randomFillSync } from 'node:crypto'
-import { readFileSync } from 'node:fs'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -12,9 +11,10 @@ import { parseAddress } from '../../node/wire/address.ts'
 import { type ClusterState, withCluster } from '../local-cluster.ts'
 import { inNamespace, run } from '../process.ts'
 import { type Progress, SILENT, startProgress } from '../report/progress.ts'
-import { type PublishOptions, publish } from '../report/publish.ts'
+import { type PublishOptions, publish, toldOf } from '../report/publish.ts'
 import { type Goal, medianOf, type Result, type Row } from '../report/result.ts'
 import { interleave, type Rounds, type Sample, stepsOf } from '../report/rounds.ts'
+import { residentOctets } from '../resident.ts'
 import type { Attacked, AttackerTarget } from './attacker.ts'
 import { SPOOFED } from './attacks.ts'
 import { OWN } from './own-connections.ts'
@@ -62,12 +62,11 @@ export async function flood(options: FloodOptions): Promise<Result> {
   const progress = startProgress(stepsOf(systems.length, options.rounds))
   try {
     const { rows, noise } = await measureFlood(options, progress)
-    const { out: _out, add: _add, json: _json, ...plain } = options
     return await publish(
       {
         bench: 'flood',
         title: 'Hostile packets',
-        options: plain,
+        options: toldOf(options),
         notes: [
           `${DOWNLOADS} downloads over ${CLUSTER.nodes} links of ${LINK_RATE}; a new client each 25 ms asks for ${SMALL_OCTETS} octets.`,
           'The attacker has the same two cores as the cluster: "sent" is what its kernel took.',
@@ -217,10 +216,7 @@ function sampleOf(victims: Victims, attacked: Attacked | undefined, grownOctets:
 /** Of all owners, resident. */
 function memoryOf({ roles }: ClusterState): number {
   const owners = roles.filter(({ role }) => role !== 'gateway')
-  return owners.reduce((sum, { pid }) => {
-    const kilobytes = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]
-    return sum + Number(kilobytes) * 1_024
-  }, 0)
+  return owners.reduce((sum, { pid }) => sum + residentOctets(pid), 0)
 }
 
 /** Each round beside the undisturbed one of the same turn. */

@@ -30,6 +30,16 @@ export interface PublishOptions {
   readonly json: boolean
 }
 
+/** All others: what a run was told, as its result says it. */
+export function toldOf<Options extends PublishOptions>({
+  out: _out,
+  add: _add,
+  json: _json,
+  ...told
+}: Options) {
+  return told
+}
+
 export interface Measured {
   readonly bench: string
   readonly title: string
@@ -61,7 +71,7 @@ async function resultOf(measured: Measured, earlier: Result | undefined): Promis
   const machine = await describeMachine()
   if (earlier !== undefined && JSON.stringify(earlier.machine) !== JSON.stringify(machine))
     throw new Error(`the earlier result of ${bench} is of another machine, or of other versions`)
-  if (earlier !== undefined && conditionsOf(earlier.options) !== conditionsOf(options))
+  if (earlier !== undefined && comparedOf(earlier.options) !== comparedOf(options))
     throw new Error(`the earlier result of ${bench} was measured with other options`)
   const rows = joinRows(earlier?.rows ?? [], measured.rows)
   const noise = judge([...(earlier?.noise.rounds ?? []), ...measured.noise], spreadsOf(rows, columns))
@@ -82,7 +92,7 @@ async function resultOf(measured: Measured, earlier: Result | undefined): Promis
   }
 }
 
-function conditionsOf(options: Measured['options']): string {
+function comparedOf(options: Measured['options']): string {
   return JSON.stringify(Object.entries(options).filter(([name]) => !CHOICE.includes(name)))
 }
 

@@ -16,7 +16,7 @@ import { Programs } from '../kernel/program.ts'
 import { type ClusterState, withCluster } from '../local-cluster.ts'
 import { NoiseMeter, type RoundNoise } from '../report/noise.ts'
 import { type Progress, SILENT, startProgress } from '../report/progress.ts'
-import { type Measured, type PublishOptions, publish } from '../report/publish.ts'
+import { type Measured, type PublishOptions, publish, toldOf } from '../report/publish.ts'
 import { type Goal, medianOf, type Result, type Row } from '../report/result.ts'
 import { type Rounds, rowOf, type Sample } from '../report/rounds.ts'
 import { ALPHA, EXPERIMENTS, type Experiment, hottestShare, type Ladder, SIZES } from './experiments.ts'
@@ -71,13 +71,12 @@ export async function skew(options: SkewOptions): Promise<Result> {
   const progress = startProgress(1 + runs * options.rounds)
   try {
     const { rows, noise } = await measure(options, chosen, progress)
-    const { out: _out, add: _add, json: _json, ...plain } = options
     const percent = (share: number) => (100 * share).toFixed(0)
     const { nodes, rate, connections, objects } = options
     const measured: Measured = {
       bench: 'skew',
       title: 'Few that want most',
-      options: { ...plain },
+      options: toldOf(options),
       notes: [
         `${nodes} nodes, each behind a link of ${rate} Mbit/s; popularity by Zipf’s law, exponent ${ALPHA}: the hottest of ${connections} connections asks for ${percent(hottestShare(connections))} % of all, the hottest of ${objects} files is ${percent(hottestShare(objects))} %, a node’s mean ${percent(1 / nodes)} %.`,
         'Ideal: what the same nodes serve where all connections and files are alike, unmoved, as many requests as they answer.',
